@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/try.h"
 #include "elements/integration_cache.h"
 #include "plugins/host.h"
@@ -40,6 +41,15 @@ Result<std::string> text_in(Value call, std::string_view key) {
   if (!value.valid() || !value.get_string(text))
     return refused(fmt::format("something without '{}'", key));
   return std::string(text);
+}
+
+// A path. Names that aren't UTF-8 can't be in a tree that BuildStream reads.
+Result<std::string> path_in(Value call, std::string_view key) {
+  std::string path = TRY(text_in(call, key));
+  if (path != valid_utf8(path))
+    return fail("virtual-fs", "bad-name",
+                fmt::format("The name of a file is not UTF-8: {}", valid_utf8(path)));
+  return path;
 }
 
 // A list of texts; std::nullopt for nil, and where nothing is said.
@@ -217,7 +227,7 @@ Result<UniqueFd> PluginCalls::open_in_directory(Value call, int flags) {
 
 Status PluginCalls::directory(Value call, Writer& answer) {
   store::Tree& tree = *TRY(tree_of(call));
-  const std::string path = TRY(text_in(call, "path"));
+  const std::string path = TRY(path_in(call, "path"));
   answer.map(2);
   write(answer, "do", "return");
   answer.string("entries");
@@ -260,7 +270,7 @@ Status PluginCalls::directory(Value call, Writer& answer) {
 }
 
 Status PluginCalls::make_directory(Value call, Writer& answer) {
-  CHECK(TRY(tree_of(call))->make_directory(TRY(text_in(call, "path"))));
+  CHECK(TRY(tree_of(call))->make_directory(TRY(path_in(call, "path"))));
   write_nothing(answer);
   return {};
 }
@@ -268,7 +278,7 @@ Status PluginCalls::make_directory(Value call, Writer& answer) {
 Status PluginCalls::import(Value call, Writer& answer) {
   store::Tree& to = *TRY(tree_of(call));
   store::Tree& from = *TRY(tree_of(call, "from_tree"));
-  const auto files = TRY(from.store_directory(build_.cas(), TRY(text_in(call, "from_path"))));
+  const auto files = TRY(from.store_directory(build_.cas(), TRY(path_in(call, "from_path"))));
   const auto chosen = TRY(texts_in(call, "chosen"));
   store::Tree::Filter filter;
   std::unordered_set<std::string> paths;
@@ -277,7 +287,7 @@ Status PluginCalls::import(Value call, Writer& answer) {
     filter = [&](std::string_view path) { return paths.contains(std::string(path)); };
   }
   store::MergeReport report;
-  CHECK(to.merge(files, TRY(text_in(call, "path")), filter, &report));
+  CHECK(to.merge(files, TRY(path_in(call, "path")), filter, &report));
   write_report(answer, report);
   return {};
 }
@@ -298,7 +308,7 @@ Status PluginCalls::take(Value call, Writer& answer) {
 
 Status PluginCalls::put(Value call, Writer& answer) {
   store::Tree& tree = *TRY(tree_of(call));
-  const std::string path = TRY(text_in(call, "path"));
+  const std::string path = TRY(path_in(call, "path"));
   const UniqueFd file = TRY(open_in_directory(call, O_RDONLY));
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail_errno(errno, path);
@@ -312,7 +322,7 @@ Status PluginCalls::put(Value call, Writer& answer) {
 }
 
 Status PluginCalls::get(Value call, Writer& answer) {
-  const std::string path = TRY(text_in(call, "path"));
+  const std::string path = TRY(path_in(call, "path"));
   const auto entry = TRY(TRY(tree_of(call))->find(path));
   if (!entry || entry->type != store::EntryType::kFile)
     return fail("virtual-fs", "not-found", fmt::format("{} is no file", path));
@@ -323,15 +333,15 @@ Status PluginCalls::get(Value call, Writer& answer) {
 }
 
 Status PluginCalls::remove(Value call, Writer& answer) {
-  CHECK(TRY(tree_of(call))->remove(TRY(text_in(call, "path"))));
+  CHECK(TRY(tree_of(call))->remove(TRY(path_in(call, "path"))));
   write_nothing(answer);
   return {};
 }
 
 Status PluginCalls::rename(Value call, Writer& answer) {
   store::Tree& tree = *TRY(tree_of(call));
-  const std::string from = TRY(text_in(call, "path"));
-  const std::string to = TRY(text_in(call, "to"));
+  const std::string from = TRY(path_in(call, "path"));
+  const std::string to = TRY(path_in(call, "to"));
   const auto entry = TRY(tree.find(from));
   if (!entry) return fail("virtual-fs", "not-found", fmt::format("{} isn't there", from));
   if (from == to) {
@@ -357,7 +367,7 @@ Status PluginCalls::rename(Value call, Writer& answer) {
 
 Status PluginCalls::digest(Value call, Writer& answer) {
   const auto digest =
-      TRY(TRY(tree_of(call))->store_directory(build_.cas(), TRY(text_in(call, "path"))));
+      TRY(TRY(tree_of(call))->store_directory(build_.cas(), TRY(path_in(call, "path"))));
   answer.map(3);
   write(answer, "do", "return");
   write(answer, "hash", digest.hash);
@@ -409,7 +419,7 @@ Status PluginCalls::stage(Value call, Writer& answer) {
 
 Status PluginCalls::stage_sources(Value call, Writer& answer) {
   store::Tree& tree = *TRY(tree_of(call));
-  const std::string path = TRY(text_in(call, "path"));
+  const std::string path = TRY(path_in(call, "path"));
   if (&tree != &build_.root().tree())
     return fail("element", "not-supported", "Sources are staged in the build's own sandbox alone");
   CHECK(build_.root().stage_sources(path));
@@ -504,8 +514,8 @@ Status PluginCalls::run(Value call, Writer& answer) {
   const Value steps = call.find("steps");
   if (!steps.valid() || !steps.is_array()) return refused("a run of nothing");
   const bool read_only = flag_of(call, "read_only");
-  for (std::string& path : TRY(texts_in(call, "marked")).value_or(std::vector<std::string>()))
-    build_.commands().mark_directory(std::move(path));
+  for (const std::string& path : TRY(texts_in(call, "marked")).value_or(std::vector<std::string>()))
+    build_.commands().mark_directory(valid_utf8(path));
   int status = 0;
   if (flag_of(call, "batch")) {
     CHECK(run_batch(steps, read_only));

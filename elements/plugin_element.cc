@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "base/try.h"
 #include "elements/plugin_calls.h"
 #include "model/names.h"
@@ -38,6 +39,11 @@ Result<model::StringMap> texts_of(Value map) {
     std::string_view key, text;
     if (!name.get_string(key) || !value.get_string(text))
       return fail("plugin", "host-protocol", "The sandbox's environment is no map of texts");
+    // An artifact has the environment, in a message whose texts are UTF-8.
+    if (key != valid_utf8(key) || text != valid_utf8(text))
+      return fail(
+          "plugin", "bad-environment",
+          fmt::format("The sandbox's environment has what is not UTF-8 in {}", valid_utf8(key)));
     values.emplace_back(key, text);
   }
   return values;
@@ -244,12 +250,12 @@ class PluginElement {
     } else {
       build_.artifact().set_environment(build_.data().body.environment);
     }
-    if (std::string directory = text_of(said, "work_directory"); !directory.empty())
+    if (std::string directory = valid_utf8(text_of(said, "work_directory")); !directory.empty())
       commands.set_work_directory(std::move(directory));
     if (const Value marked = said.find("marked"); marked.valid() && marked.is_array()) {
       std::string_view path;
       for (const Value each : marked.items()) {
-        if (each.get_string(path)) commands.mark_directory(std::string(path));
+        if (each.get_string(path)) commands.mark_directory(valid_utf8(path));
       }
     }
     return {};

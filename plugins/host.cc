@@ -465,13 +465,17 @@ Result<model::Node> tree_of(wire::Value value) {
 Result<model::Node> node_of(wire::Value value) {
   if (!value.valid() || value.is_nil()) return model::Node();
   const auto refused = [] {
-    return fail("plugin", "host-protocol", "The plugin's process said what is no node");
+    return fail("plugin", "host-protocol",
+                "The plugin's process said what is no node of UTF-8 texts");
   };
   if (!value.is_array() || value.size() != 4) return refused();
   wire::Value inner;
   for (const wire::Value part : value.items()) inner = part;
   std::string_view text;
-  if (inner.get_string(text)) return model::Node::make_scalar(std::string(text));
+  if (inner.get_string(text)) {
+    if (text != valid_utf8(text)) return refused();
+    return model::Node::make_scalar(std::string(text));
+  }
   if (inner.is_array()) {
     model::NodeList items;
     for (const wire::Value item : inner.items()) items.push_back(TRY(node_of(item)));
@@ -480,7 +484,7 @@ Result<model::Node> node_of(wire::Value value) {
   if (!inner.is_map()) return refused();
   model::NodeMap entries;
   for (const auto [key, item] : inner.entries()) {
-    if (!key.get_string(text)) return refused();
+    if (!key.get_string(text) || text != valid_utf8(text)) return refused();
     entries.emplace_back(text, TRY(node_of(item)));
   }
   return model::Node::make_map(std::move(entries));

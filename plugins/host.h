@@ -94,7 +94,7 @@ bool flag_of(wire::Value map, std::string_view key);
 // A tree of texts, lists and maps, as it is written into YAML; kNull for nil. "plugin"/
 // "host-protocol" for anything else.
 Result<model::Node> tree_of(wire::Value value);
-// What a NODE says, without places; kNull for nil. The same error.
+// What a NODE says, without places; kNull for nil. The same error, also for what isn't UTF-8.
 Result<model::Node> node_of(wire::Value value);
 // Writes a tree as tree_of() reads it.
 void write_tree(wire::Writer& writer, const model::Node& node);

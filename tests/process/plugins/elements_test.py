@@ -113,6 +113,16 @@ WRONG = {
     "no-frame": ("assemble", "from buildstream._host import session; session._send({'is': 'gossip'})", "what is no answer to its work"),
     "no-words": ("assemble", "os.write(900, b'\\xff' * 64)", "The plugin's process sent what is no message"),
     "out-of-root": ("stage", "raise ElementError(str(call('make_directory', tree=0, path='/a/../../b')))", "'domain': 'virtual-fs'"),
+    "deep": ("stage", "raise ElementError(str(call('make_directory', tree=0, path='/d' * 5000)))", "'domain': 'virtual-fs'"),
+    "long": ("stage", "raise ElementError(str(call('make_directory', tree=0, path='/' + 'd' * 300)))", "'domain': 'virtual-fs'"),
+    "bytes": ("stage", "raise ElementError(str(call('make_directory', tree=0, path='/\\udcff')))", "'domain': 'virtual-fs'"),
+    "zero": ("stage", "raise ElementError(str(call('make_directory', tree=0, path='/a\\0b')))", "'domain': 'virtual-fs'"),
+    "rename-bytes": ("assemble", "raise ElementError(str(call('rename', tree=0, path='/out/file', to='/out/\\udcff')))", "'domain': 'virtual-fs'"),
+    "put-bytes": ("assemble", "open(shared('o'), 'w').close(); raise ElementError(str(call('put', tree=0, path='/out/\\udcff', name='o')))", "'domain': 'virtual-fs'"),
+    "into-itself": ("assemble", "call('import', tree=0, path='/out/in', from_tree=0, from_path='/'); call('rename', tree=0, path='/out', to='/out/in/x'); "
+                    "raise ElementError(str(call('directory', tree=0, path='/')))", "'entries'"),
+    "environment": ("sandbox", "sandbox.set_environment({'A': '\\udcff'})", "has what is not UTF-8 in A"),
+    "public": ("assemble", "from buildstream.node import MappingNode; self.set_public_data('x', MappingNode.from_dict({'a': '\\udcff'}))", "no node of UTF-8 texts"),
     "relative": ("sandbox", "sandbox.mark_directory('here')", "The directories marked in the sandbox must be absolute paths"),
     "collects-a-number": ("assemble", "collect = 7", "assemble() returned what is no path: 7"),
     "thread": ("stage", textwrap.dedent("""
