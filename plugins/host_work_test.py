@@ -142,6 +142,25 @@ class Work(HostTest):
         expected = {"kind": "kind", "medium": "a medium", "version_type": "a type", "version": "1", "guess": "1.0", "extra": {"a": "b"}, "provenance": None}
         self.assertEqual(info, [{"url": url, **expected} for url in ("up:a", "other:b", "https://c/")])
 
+    def test_copies_into_a_directory_that_is_not_there(self):
+        """It is made as the one that is copied is; as pip stages."""
+        os.makedirs(os.path.join(self.directory, "src/sub"))
+        os.chmod(os.path.join(self.directory, "src"), 0o750)
+        for name in ("src/a", "src/sub/b"):
+            self.write(name, "x")
+        os.makedirs(os.path.join(self.directory, "staged"))
+        self.plugin(
+            f"""
+            def stage(self, directory):
+                from buildstream import utils
+                utils.copy_files({os.path.join(self.directory, "src")!r}, os.path.join(directory, "one/two"))
+            """
+        )
+        said = self.work("stage", self.question({"ref": "abc"}), directory=os.path.join(self.directory, "staged"))
+        self.assertEqual(said["is"], "done", said)
+        made = os.path.join(self.directory, "staged/one/two")
+        self.assertEqual((sorted(os.listdir(made)), os.listdir(made + "/sub"), os.stat(made).st_mode & 0o777), (["a", "sub"], ["b"], 0o750))
+
     def test_key_before_work(self):
         """What a plugin finds out for its key it has when it works, unless it has no reference."""
         self.plugin(

@@ -230,6 +230,9 @@ def _process_list(src, dest, action, result, filter_callback, ignore_missing, re
     # Directories get their permissions at the end: until then something may have to be written into them.
     modes = {}
     paths = [path for path in list_relative_paths(src) if filter_callback is None or filter_callback(path)]
+    if paths and not os.path.lexists(dest):
+        os.makedirs(dest)
+        modes[dest] = os.lstat(src).st_mode
     for path in paths:
         source = os.path.join(src, path)
         target = os.path.join(dest, path)
