@@ -259,8 +259,10 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
                   fmt::format("No source plugin registered for kind '{}'", kind), provenance(mark));
     }
     source->row = *row;
-    if (!model::source_traits(kind).fetched)
-      source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
+    if (!model::source_traits(kind).fetched) {
+      source->unfetched = fmt::format(
+          "Sources of kind '{}' can't be fetched without their plugin, which isn't installed", kind);
+    }
   } else {
     const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));
     source->deprecated = deprecation(project, PluginType::kSource, kind, plugin);
@@ -275,11 +277,9 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
       // The name "unknown" is that of no way of doing a kind's work, so that nobody takes another's
       // for it.
       source->works_as = known.work ? known.way : "unknown";
-      if (!model::source_traits(kind).fetched) {
-        source->unfetched = fmt::format("Sources of kind '{}' can't be fetched yet", kind);
-      } else if (!known.work && common_->asker != nullptr) {
+      if (!known.work && common_->asker != nullptr) {
         source->module = module_of(project.lookups(), *files);
-      } else if (!known.work) {
+      } else if (!known.work || !model::source_traits(kind).fetched) {
         source->unfetched = fmt::format(
             "Sources of kind '{}' can't be fetched: how {} ({}) does it is only said in Python",
             kind, files->python, files->display);
