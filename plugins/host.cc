@@ -187,6 +187,7 @@ std::vector<std::string> Host::environment() const {
 }
 
 Status Host::start(const Stop& stop) {
+  if (process_) return {};
   for (const std::string& directory : view_.writable) CHECK(make_directories(directory));
   bound_.clear();
   for (const auto* directories : {&view_.readable, &view_.writable}) {
@@ -249,16 +250,19 @@ Status Host::start(const Stop& stop) {
   }
   writer.string("memory");
   writer.unsigned_integer(settings_.memory);
-  Result<std::string> answer;
-  Status said = send(hello, stop);
-  if (said) {
-    answer = receive(stop);
-    if (!answer) said = tl::unexpected<Error>(answer.error());
-  }
-  if (!said) {
-    if (said.error().domain == "plugin") said.error().reason = "no-host";
-    return said;
-  }
+  return ready_for_use(send(hello, stop));
+}
+
+// A host that can't be greeted is none.
+Status Host::ready_for_use(Status said) {
+  if (!said && said.error().domain == "plugin") said.error().reason = "no-host";
+  return said;
+}
+
+Status Host::welcome(const Stop& stop) {
+  if (greeted_) return {};
+  const auto answer = receive(stop);
+  if (!answer) return ready_for_use(tl::unexpected<Error>(answer.error()));
   const auto document = wire::Document::parse(*answer);
   if (!document || text_of(document->root(), "is") != "welcome" ||
       text_of(document->root(), "protocol") != kProtocol)
@@ -404,11 +408,16 @@ Result<std::string> Host::receive(const Stop& stop) {
   }
 }
 
-Status Host::ask(std::string_view request, const Take& take, const Stop& stop) {
+Status Host::begin(std::string_view request, const Stop& stop) {
   if (request.size() > kMostBytes)
     return fail("plugin", "host-protocol", "There is too much to be said to a plugin");
-  if (!process_) CHECK(start(stop));
-  CHECK(send(request, stop));
+  CHECK(start(stop));
+  // It has the request when it is ready, which is heard before its answers.
+  return send(request, stop);
+}
+
+Status Host::finish(const Take& take, const Stop& stop) {
+  CHECK(welcome(stop));
   for (;;) {
     const std::string answer = TRY(receive(stop));
     const auto document = wire::Document::parse(answer);

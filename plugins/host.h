@@ -50,7 +50,15 @@ class Host {
   // one. Errors: plugin/no-python, no-host, host-died, host-timeout, host-protocol, whose detail is
   // what the host wrote to its log; job/killed; what `take` gives.
   using Take = std::function<Result<bool>(wire::Value)>;
-  Status ask(std::string_view request, const Take& take, const Stop& stop = {});
+  Status ask(std::string_view request, const Take& take, const Stop& stop = {}) {
+    Status begun = begin(request, stop);
+    return begun ? finish(take, stop) : begun;
+  }
+  // Starts the process, unless it runs, and doesn't wait until that is ready.
+  Status start(const Stop& stop = {});
+  // The halves of ask(): the host works in between, as others may. What it answers waits there.
+  Status begin(std::string_view request, const Stop& stop = {});
+  Status finish(const Take& take, const Stop& stop = {});
 
   // Sends what the host has called for, from within `take`, which then gives false. Errors: as
   // ask().
@@ -60,7 +68,9 @@ class Host {
   void end();
 
  private:
-  Status start(const Stop& stop);
+  // Hears that the process is ready, unless it was heard before.
+  Status welcome(const Stop& stop);
+  static Status ready_for_use(Status said);
   Result<std::vector<std::string>> command() const;
   std::vector<std::string> environment() const;
   // The first process of the sandbox, with which all others of it end; none when it has ended, or

@@ -131,6 +131,19 @@ void ElementResolver::look_around(const Graph& graph, LoadIndex index) {
   }
 }
 
+void ElementResolver::start_plugins(std::size_t elements) {
+  if (common_->asker == nullptr) return;
+  for (const auto& [use, defaults] : common_->defaults) {
+    if (defaults->module && defaults->kind->configure == nullptr)
+      common_->asker->expect(*use.first, *defaults->module, use.second);
+  }
+  for (const auto& [use, source] : common_->sources) {
+    if (source->module && source->row.key == nullptr)
+      common_->asker->expect(*use.first, *source->module, use.second);
+  }
+  common_->asker->start_hosts(elements);
+}
+
 void ElementResolver::collect_questions(LoadElement& element) {
   if (common_->asker == nullptr) return;
   const auto kind = common_->defaults.find({element.project, element.kind});

@@ -108,6 +108,8 @@ class ElementResolver {
   }
   // Collects the questions that an element has for plugins. Its errors come when it is resolved.
   void collect_questions(LoadElement& element);
+  // Starts what will answer the questions of so many elements, which are prepared.
+  void start_plugins(std::size_t elements);
   // True when the questions of some are to be collected once more.
   bool ask_collected() { return common_->asker != nullptr && common_->asker->ask_all(); }
   // Which elements get their bodies.

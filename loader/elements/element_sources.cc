@@ -261,7 +261,8 @@ Result<const ElementResolver::SourcePlugin*> ElementResolver::source_plugin(Proj
     source->row = *row;
     if (!model::source_traits(kind).fetched) {
       source->unfetched = fmt::format(
-          "Sources of kind '{}' can't be fetched without their plugin, which isn't installed", kind);
+          "Sources of kind '{}' can't be fetched without their plugin, which isn't installed",
+          kind);
     }
   } else {
     const PluginClass plugin = TRY(read_plugin(project, PluginType::kSource, kind, *files, mark));

@@ -1,6 +1,7 @@
 #include "loader/elements/plugin_asker.h"
 
 #include <algorithm>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -75,6 +76,9 @@ void write_plugin(Writer& writer, std::string_view type, std::string_view kind,
   write_text(writer, "module", plugin.name);
 }
 
+// So many questions take longer than another host takes to start.
+constexpr std::size_t kWorthAnotherHost = 400;
+
 constexpr std::size_t kSourceFields = 13;  // without `stored`
 constexpr std::size_t kElementFields = 14;
 constexpr std::size_t kMirrorFields = 10;
@@ -146,7 +150,8 @@ bool PluginAnswer::has(std::string_view flag) const {
 }
 
 PluginAsker::PluginAsker(const model::Settings& settings, Lookups& lookups)
-    : settings_(settings), lookups_(lookups), host_(settings.plugins, {}) {}
+    : settings_(settings), lookups_(lookups), hosts_{plugins::Host(settings.plugins, {}),
+                                                     plugins::Host(settings.plugins, {})} {}
 
 std::string PluginAsker::mirror_directory(std::string_view kind) const {
   return fmt::format("{}/{}", settings_.sourcedir, kind);
@@ -388,6 +393,21 @@ std::string PluginAsker::pack_project(const Project& project, bool first_pass,
 
 void PluginAsker::collect(PluginQuestion question) { collected_.push_back(std::move(question)); }
 
+void PluginAsker::expect(const Project& project, const PluginModule& plugin,
+                         std::string_view kind) {
+  expects_ = true;
+  for (plugins::Host& host : hosts_)
+    host.see(readable(project, false, &plugin), std::vector{mirror_directory(kind)});
+}
+
+void PluginAsker::start_hosts(std::size_t elements) {
+  const std::lock_guard lock(one_);
+  if (!expects_ || !answers_.empty()) return;
+  // What fails here fails again when something is asked, and is told there.
+  const bool both = elements >= kWorthAnotherHost && std::thread::hardware_concurrency() > 1;
+  for (int i = 0; i < (both ? 2 : 1); ++i) static_cast<void>(hosts_[i].start());
+}
+
 bool PluginAsker::ask_all() {
   const std::lock_guard lock(one_);
   std::vector<const PluginQuestion*> questions;
@@ -433,10 +453,24 @@ Result<const PluginAnswer*> PluginAsker::ask(const PluginQuestion& question) {
 }
 
 Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions) {
+  const std::span all(questions);
+  const bool shared =
+      questions.size() >= kWorthAnotherHost && std::thread::hardware_concurrency() > 1;
+  const std::size_t first = shared ? questions.size() / 2 : questions.size();
+  Exchange exchanges[] = {{&hosts_[0], all.first(first)}, {&hosts_[1], all.subspan(first)}};
+  Status done[] = {{}, {}};
+  for (int i = 0; i < (shared ? 2 : 1); ++i) done[i] = begin(exchanges[i]);
+  for (int i = 0; i < (shared ? 2 : 1); ++i) {
+    if (done[i]) done[i] = finish(exchanges[i]);
+  }
+  return done[0] ? done[1] : done[0];
+}
+
+Status PluginAsker::begin(Exchange& exchange) {
   std::vector<std::pair<const Project*, bool>> projects;
   std::string packed_projects;
   std::string packed_questions;
-  for (const PluginQuestion* question : questions) {
+  for (const PluginQuestion* question : exchange.questions) {
     const std::pair<const Project*, bool> project{question->project, question->first_pass};
     auto found = std::find(projects.begin(), projects.end(), project);
     if (found == projects.end()) {
@@ -454,8 +488,9 @@ Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions
         with_project(question->packed, static_cast<std::size_t>(found - projects.begin()));
     // A mirror keeps nothing.
     const bool mirror = question->type == PluginType::kSourceMirror;
-    host_.see(readable(*question->project, question->first_pass, question->plugin),
-              mirror ? std::vector<std::string>() : std::vector{mirror_directory(question->kind)});
+    exchange.host->see(
+        readable(*question->project, question->first_pass, question->plugin),
+        mirror ? std::vector<std::string>() : std::vector{mirror_directory(question->kind)});
   }
   std::string request;
   Writer writer(request);
@@ -467,11 +502,15 @@ Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions
   writer.array(projects.size());
   writer.raw(packed_projects);
   writer.string("questions");
-  writer.array(questions.size());
+  writer.array(exchange.questions.size());
   writer.raw(packed_questions);
+  auto begun = exchange.host->begin(request);
+  return begun ? begun : failure(exchange, std::move(begun.error()));
+}
 
-  std::size_t answered = 0;
-  auto asked = host_.ask(request, [&](wire::Value answer) -> Result<bool> {
+Status PluginAsker::finish(Exchange& exchange) {
+  const auto& questions = exchange.questions;
+  auto asked = exchange.host->finish([&](wire::Value answer) -> Result<bool> {
     const std::string is = text_of(answer, "is");
     if (is == "message") return false;
     if (is == "done") {
@@ -480,17 +519,21 @@ Status PluginAsker::exchange(const std::vector<const PluginQuestion*>& questions
     }
     std::uint64_t index = 0;
     const wire::Value number = answer.find("index");
-    if (is != "answer" || !number.valid() || !number.get(index) || index != answered ||
+    if (is != "answer" || !number.valid() || !number.get(index) || index != exchange.answered ||
         index >= questions.size())
       return fail("plugin", "host-protocol", "The plugin's process gave no answer to its question");
-    const PluginQuestion& question = *questions[answered++];
+    const PluginQuestion& question = *questions[exchange.answered++];
     answers_[key_of(question)] = TRY(read_answer(answer));
     return false;
   });
-  if (asked && answered == questions.size()) return {};
+  if (asked && exchange.answered == questions.size()) return {};
   if (asked) asked = fail("plugin", "host-protocol", "The plugin's process left out an answer");
-  const PluginQuestion& question = *questions[std::min(answered, questions.size() - 1)];
-  Error error = std::move(asked.error());
+  return failure(exchange, std::move(asked.error()));
+}
+
+tl::unexpected<Error> PluginAsker::failure(const Exchange& exchange, Error error) {
+  const PluginQuestion& question =
+      *exchange.questions[std::min(exchange.answered, exchange.questions.size() - 1)];
   error.message = fmt::format("{} kind '{}' ({}): {}",
                               question.type == PluginType::kElement  ? "Element"
                               : question.type == PluginType::kSource ? "Source"

@@ -6,8 +6,10 @@
 // then, in one exchange. What plugins looked at is noted as lookups of the load.
 #pragma once
 
+#include <array>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,6 +69,10 @@ class PluginAsker {
   // an error of the plugin is part of the answer.
   Result<const PluginAnswer*> ask(const PluginQuestion& question);
   void collect(PluginQuestion question);
+  // Says of a plugin that elements or sources will ask, and then, of how many elements: hosts start
+  // while questions are made.
+  void expect(const Project& project, const PluginModule& plugin, std::string_view kind);
+  void start_hosts(std::size_t elements);
   // Asks what was collected. A host that fails has its failure for an answer to one question. True
   // when an answer wants to know more.
   bool ask_all();
@@ -135,16 +141,28 @@ class PluginAsker {
   static Key key_of(const PluginQuestion& question) {
     return {{question.project, question.first_pass}, question.packed};
   }
+  // Questions that one host was asked.
+  struct Exchange {
+    plugins::Host* host = nullptr;
+    std::span<const PluginQuestion* const> questions;
+    std::size_t answered = 0;
+  };
   Status exchange(const std::vector<const PluginQuestion*>& questions);
+  Status begin(Exchange& exchange);
+  Status finish(Exchange& exchange);
+  // What a host failed with, as the failure of the question that it was at.
+  static tl::unexpected<Error> failure(const Exchange& exchange, Error error);
   Status note_reads(wire::Value reads);
 
   const model::Settings& settings_;
   Lookups& lookups_;
-  plugins::Host host_;
+  // Many questions are shared out to both, which work at the same time.
+  std::array<plugins::Host, 2> hosts_;
   std::mutex one_;  // guards what follows
   std::map<Key, PluginAnswer> answers_;
   std::vector<PluginQuestion> collected_;
   std::uint64_t asked_ = 0;
+  bool expects_ = false;
 };
 
 }  // namespace sluice::loader

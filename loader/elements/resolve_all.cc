@@ -24,6 +24,7 @@ bool ResolveAll::prepare(const std::vector<LoadIndex>& roots) {
     if (!resolver_.prepare(graph_.at(index))) return false;
     resolver_.look_around(graph_, index);
   }
+  resolver_.start_plugins(order_.size());
   // Some plugins want to know more once they are asked.
   for (bool more = true, first = true; more; first = false) {
     for (const LoadIndex index : order_) resolver_.collect_questions(graph_.at(index));

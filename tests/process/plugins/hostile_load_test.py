@@ -179,6 +179,26 @@ class HostileLoad(SluiceTest):
                 self.assertEqual(result.stdout, keys)
                 self.assertNotIn("noise", result.stderr)
 
+    def test_many_questions_have_two_hosts(self):
+        """H3: what ends one of them is told of the element that it was asked about, and no other goes without an answer."""
+        ends = "if self.ref in %r:\n    __import__('os')._exit(0)"
+        names = ["e%d.bst" % number for number in range(450)]
+        for ending, told in ((("10", "440"), "e10.bst"), (("440",), "e440.bst"), ((), None)):
+            with self.subTest(ending):
+                plugin = self.plugin(configure=ends % (ending,))
+                self.project({"project.conf": CONF, "plugins/odd.py": plugin, "plugins/even.py": self.plugin(),
+                              **{"elements/" + name: ELEMENT.replace("'1'", "'%d'" % number) for number, name in enumerate(names)},
+                              "elements/all.bst": "kind: stack\ndepends: [%s]\n" % ", ".join(names)})
+                result = self.sluice("-C", "project", "show", "--format", "%{name} %{full-key}", "all.bst", status=0 if told is None else 1)
+                self.assert_nothing_left()
+                if told is not None:
+                    self.assertIn("%s [line 3 column 2]" % told, result.stderr)
+                    self.assertIn("has ended", result.stderr)
+                    continue
+                shown = dict(line.split() for line in result.stdout.splitlines())
+                self.assertEqual(len(set(shown.values())), len(names) + 1)
+                self.assertNotIn("?", "".join(shown.values()))
+
     def test_second_time_without_python(self):
         self.show(self.plugin(), 0)
         first = self.show(self.plugin(), 0).stdout
