@@ -4,6 +4,7 @@ from .._exceptions import PluginError
 from ..element import ElementError, _Staging
 from ..node import _to_wire
 from ..sandbox.sandbox import Sandbox, SandboxCommandError
+from ..storage.directory import DirectoryError
 from . import calls, questions
 from .project import Project
 
@@ -50,16 +51,27 @@ def act(said):
             collect = plugin.assemble(sandbox)
         except (ElementError, SandboxCommandError) as error:
             # After these BuildStream caches what is there as the artifact of a build that failed, after others nothing.
-            error._collects = {"collect": None if error.collect is None else str(error.collect)}
+            error._collects = {"collect": None if error.collect is None else _collected(sandbox, str(error.collect))}
             raise
         if not isinstance(collect, (str, type(None))):
             raise PluginError("{}: assemble() returned what is no path: {!r}".format(plugin, collect))
-        result["collect"] = collect
+        result["collect"] = None if collect is None else _collected(sandbox, collect)
         public = plugin._host_public()
         result["public"] = None if public is None else _to_wire(public, {})
     result["sandbox"] = {**sandbox._told(), "own": plugin._host_environment()}
     _kept = question, plugin, sandbox
     return result
+
+
+def _collected(sandbox, path):
+    """A directory to collect as the asker names it. BuildStream finds it as it opens directories: the empty path is the root, and `.`
+    and `..` may be in it. One that isn't there keeps its name, for the error."""
+    if {"", ".", ".."}.isdisjoint(path.lstrip("/").split("/")):
+        return path
+    try:
+        return sandbox.get_virtual_directory().open_directory(path.lstrip("/"))._path
+    except DirectoryError:
+        return path
 
 
 def begin(ask, said):

@@ -117,7 +117,12 @@ class Sandbox:
     def _send(self, steps, flags, batch):
         self.get_virtual_directory()._forget()
         read_only = bool(flags & _SandboxFlags.ROOT_READ_ONLY)
-        return call("run", steps=steps, read_only=read_only, marked=self.__marked, batch=batch)
+        marked = [self.__made(path) if ".." in path.split("/") else path for path in self.__marked]
+        return call("run", steps=steps, read_only=read_only, marked=marked, batch=batch)
+
+    def __made(self, path):
+        """A marked directory with `..` in its path as the asker names it; what leads there is made, as BuildStream makes it."""
+        return self.get_virtual_directory().open_directory(path.lstrip("/"), create=True)._path
 
     def _check_run(self):
         if not self.__allow_run:
