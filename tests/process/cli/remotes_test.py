@@ -15,6 +15,38 @@ from trees import remove_tree  # noqa: E402
 from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
 UNKNOWN = "????????"
+CHANCE = """\
+import os
+from buildstream import Element
+
+
+class Chance(Element):
+    BST_MIN_VERSION = "2.0"
+
+    def configure(self, node):
+        pass
+
+    def preflight(self):
+        pass
+
+    def get_unique_key(self):
+        return {}
+
+    def configure_sandbox(self, sandbox):
+        pass
+
+    def stage(self, sandbox):
+        pass
+
+    def assemble(self, sandbox):
+        with sandbox.get_virtual_directory().open_file("made", mode="w") as file:
+            file.write(os.urandom(8).hex())
+        return ""
+
+
+def setup():
+    return Chance
+"""
 
 
 class Caches(SluiceTest):
@@ -178,6 +210,39 @@ class Remotes(Caches):
             (log,) = set(re.findall(r"^ +(/.*-build\..*\.log)$", out, re.MULTILINE))
             with open(log, encoding="utf-8") as file:
                 self.assertIn("Running commands", file.read())
+        self.assert_nothing_left_but_servers()
+
+    def test_what_is_never_the_same_is_pushed_again(self):
+        self.write(os.path.join(self.at, "project.conf"), "name: small\nmin-version: 2.0\nelement-path: elements\nplugins:\n"
+                   "- {origin: local, path: plugins, elements: [chance]}\n")
+        self.write(os.path.join(self.at, "plugins/chance.py"), CHANCE)
+        self.write(os.path.join(self.at, "elements/chance.bst"), "kind: chance\n")
+        remote = ("--artifact-remote", self.url)
+
+        def made(out):
+            self.sluice("artifact", "checkout", "--directory", out, "chance.bst", cwd=self.at)
+            with open(os.path.join(self.at, out, "made"), encoding="utf-8") as file:
+                return file.read()
+
+        self.sluice("build", "chance.bst", cwd=self.at)
+        first = made("first")
+        # The artifact is known still, and what it holds is lost.
+        remove_tree(os.path.join(self.cachedir, "cas"))
+        self.assertNotEqual(self.states("chance.bst")["chance.bst"], "cached")
+        again = self.sluice("build", *remote, "chance.bst", cwd=self.at)
+        self.assertRegex(again.stderr + again.stdout, r"Build Queue: +processed 1, skipped 0, failed 0")
+        second = made("second")
+        self.assertNotEqual(first, second)
+        self.sluice("artifact", "push", *remote, "chance.bst", cwd=self.at)
+        # Another of the same key replaces what the server has.
+        self.sluice("artifact", "delete", "chance.bst", cwd=self.at)
+        self.sluice("build", "chance.bst", cwd=self.at)
+        third = made("third")
+        self.assertNotEqual(second, third)
+        self.sluice("artifact", "push", *remote, "chance.bst", cwd=self.at)
+        self.forget()
+        self.sluice("artifact", "pull", *remote, "chance.bst", cwd=self.at)
+        self.assertEqual(made("pulled"), third)
         self.assert_nothing_left_but_servers()
 
     def test_a_server_that_has_no_room_fails_the_push(self):
