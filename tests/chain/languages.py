@@ -74,8 +74,8 @@ class Crates:
         home = os.path.join(tree, ".home")
         shutil.copytree(self.vendored, os.path.join(home, "vendored"), symlinks=True)
         with open(os.path.join(home, "config.toml"), "w", encoding="ascii") as file:
-            file.write('[source.crates-io]\nreplace-with = "here"\n[source.here]\ndirectory = "/work/.home/vendored"\n')
-        self.seed.inside("cargo", "generate-lockfile", "--offline", cwd=tree, env={"CARGO_HOME": "/work/.home"})
+            file.write('[source.crates-io]\nreplace-with = "here"\n[source.here]\ndirectory = "/tree/.home/vendored"\n')
+        self.seed.inside("cargo", "generate-lockfile", "--offline", cwd=tree, env={"CARGO_HOME": "/tree/.home"})
         shutil.rmtree(home)
 
 

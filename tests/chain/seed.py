@@ -79,7 +79,7 @@ class Seed:
         """Runs a command with the seed's programs, and cwd alone to write into, without a network."""
         libraries = ":".join("/%s/usr/lib/x86_64-linux-gnu" % part for part in ("rust", "tools"))
         argv = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", os.path.join(self.root, "usr"), "/usr", "--ro-bind", os.path.join(self.root, "etc"), "/etc",
-                "--ro-bind", self.rust, "/rust", "--ro-bind", self.tools, "/tools", "--bind", cwd, "/work", "--chdir", "/work", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+                "--ro-bind", self.rust, "/rust", "--ro-bind", self.tools, "/tools", "--bind", cwd, "/tree", "--chdir", "/tree", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
         for name in ("bin", "sbin", "lib", "lib64"):
             argv += ["--symlink", "usr/" + name, "/" + name]
         given = dict({"PATH": "/rust/usr/bin:/usr/bin", "LD_LIBRARY_PATH": libraries, "HOME": "/tmp", "LC_ALL": "C.UTF-8"}, **(env or {}))
