@@ -25,6 +25,7 @@ namespace {
 
 using plugins::flag_of;
 using plugins::text_of;
+using plugins::write_entry;
 using wire::Value;
 using wire::Writer;
 
@@ -81,46 +82,35 @@ Result<model::StringMap> map_in(Value call, std::string_view key) {
   return map;
 }
 
-void write(Writer& writer, std::string_view key, std::string_view value) {
-  writer.string(key);
-  writer.string(value);
-}
-
-void write(Writer& writer, std::string_view key, const std::vector<std::string>& values) {
+void write_entry(Writer& writer, std::string_view key, const std::vector<std::string>& values) {
   writer.string(key);
   writer.array(values.size());
   for (const std::string& value : values) writer.string(value);
 }
 
-void write(Writer& writer, std::string_view key, const model::StringMap& values) {
-  writer.string(key);
-  writer.map(values.size());
-  for (const auto& [name, value] : values) write(writer, name, value);
-}
-
 // What a call answers that makes nothing.
 void write_nothing(Writer& writer) {
   writer.map(1);
-  write(writer, "do", "return");
+  write_entry(writer, "do", "return");
 }
 
 void write_report(Writer& writer, const store::MergeReport& report) {
   writer.map(4);
-  write(writer, "do", "return");
-  write(writer, "written", report.written);
-  write(writer, "overwritten", report.overwritten);
-  write(writer, "ignored", report.ignored);
+  write_entry(writer, "do", "return");
+  write_entry(writer, "written", report.written);
+  write_entry(writer, "overwritten", report.overwritten);
+  write_entry(writer, "ignored", report.ignored);
 }
 
 std::string raise(const Error& error) {
   std::string out;
   Writer writer(out);
   writer.map(7);
-  write(writer, "do", "raise");
-  write(writer, "domain", error.domain);
-  write(writer, "reason", error.reason);
-  write(writer, "message", error.message);
-  write(writer, "detail", error.detail);
+  write_entry(writer, "do", "raise");
+  write_entry(writer, "domain", error.domain);
+  write_entry(writer, "reason", error.reason);
+  write_entry(writer, "message", error.message);
+  write_entry(writer, "detail", error.detail);
   writer.string("place");
   if (error.provenance.known()) {
     writer.array(3);
@@ -229,7 +219,7 @@ Status PluginCalls::directory(Value call, Writer& answer) {
   store::Tree& tree = *TRY(tree_of(call));
   const std::string path = TRY(path_in(call, "path"));
   answer.map(2);
-  write(answer, "do", "return");
+  write_entry(answer, "do", "return");
   answer.string("entries");
   auto names = tree.names(path);
   if (!names) {
@@ -300,7 +290,7 @@ Status PluginCalls::take(Value call, Writer& answer) {
       TRY(store::import_tree(build_.cas(), fmt::format("/proc/self/fd/{}", held.get()), options));
   roots_.push_back({TRY(store::Tree::open(build_.cas(), digest)), nullptr});
   answer.map(2);
-  write(answer, "do", "return");
+  write_entry(answer, "do", "return");
   answer.string("tree");
   answer.unsigned_integer(roots_.size());
   return {};
@@ -369,8 +359,8 @@ Status PluginCalls::digest(Value call, Writer& answer) {
   const auto digest =
       TRY(TRY(tree_of(call))->store_directory(build_.cas(), TRY(path_in(call, "path"))));
   answer.map(3);
-  write(answer, "do", "return");
-  write(answer, "hash", digest.hash);
+  write_entry(answer, "do", "return");
+  write_entry(answer, "hash", digest.hash);
   answer.string("size");
   answer.integer(digest.size);
   return {};
@@ -379,7 +369,7 @@ Status PluginCalls::digest(Value call, Writer& answer) {
 Status PluginCalls::subsandbox(Value, Writer& answer) {
   roots_.push_back({store::Tree(build_.cas()), nullptr, true});
   answer.map(2);
-  write(answer, "do", "return");
+  write_entry(answer, "do", "return");
   answer.string("tree");
   answer.unsigned_integer(roots_.size());
   return {};
@@ -431,8 +421,8 @@ Status PluginCalls::manifest(Value call, Writer& answer) {
   const auto* artifact = TRY(artifact_of(call.find("element")));
   const auto paths = TRY(manifest_of(build_.cas(), *artifact, TRY(choice_in(call))));
   answer.map(2);
-  write(answer, "do", "return");
-  write(answer, "paths", paths);
+  write_entry(answer, "do", "return");
+  write_entry(answer, "paths", paths);
   return {};
 }
 
@@ -441,7 +431,7 @@ Status PluginCalls::manifest(Value call, Writer& answer) {
 Status PluginCalls::public_data(Value call, Writer& answer) {
   const auto data = TRY(public_data_of(build_.cas(), *TRY(artifact_of(call.find("element")))));
   answer.map(2);
-  write(answer, "do", "return");
+  write_entry(answer, "do", "return");
   answer.string("public");
   plugins::write_node(answer, data);
   return {};
@@ -450,8 +440,8 @@ Status PluginCalls::public_data(Value call, Writer& answer) {
 Status PluginCalls::environment(Value call, Writer& answer) {
   const auto values = TRY(environment_of(build_.cas(), *TRY(artifact_of(call.find("element")))));
   answer.map(2);
-  write(answer, "do", "return");
-  write(answer, "environment", values);
+  write_entry(answer, "do", "return");
+  write_entry(answer, "environment", values);
   return {};
 }
 
@@ -464,8 +454,8 @@ Status PluginCalls::variables(Value call, Writer& answer) {
                 fmt::format("The variables of {} are not in the cache", artifact.full_name));
   const auto meta = TRY(store::read_meta(build_.cas(), *info));
   answer.map(2);
-  write(answer, "do", "return");
-  write(answer, "variables", meta.variables);
+  write_entry(answer, "do", "return");
+  write_entry(answer, "variables", meta.variables);
   return {};
 }
 
@@ -481,7 +471,7 @@ Status PluginCalls::sources(Value call, Writer& answer) {
     sources = TRY(wire::unpack_sources(packed[index].bytes)).sources;
   }
   answer.map(2);
-  write(answer, "do", "return");
+  write_entry(answer, "do", "return");
   answer.string("sources");
   answer.array(sources.size());
   for (const model::Source& source : sources) {
@@ -489,16 +479,16 @@ Status PluginCalls::sources(Value call, Writer& answer) {
     if (!infos && infos.error().domain == "app") infos.error().domain = "plugin";
     if (!infos) return forward(infos);
     answer.map(2);
-    write(answer, "kind", source.kind);
+    write_entry(answer, "kind", source.kind);
     answer.string("info");
     answer.array(infos->size());
     for (const sources::Info& info : *infos) {
       answer.map(7);
-      write(answer, "url", info.url);
-      write(answer, "medium", info.medium);
-      write(answer, "version_type", info.version_type);
-      write(answer, "version", info.version);
-      write(answer, "guess", info.guess);
+      write_entry(answer, "url", info.url);
+      write_entry(answer, "medium", info.medium);
+      write_entry(answer, "version_type", info.version_type);
+      write_entry(answer, "version", info.version);
+      write_entry(answer, "guess", info.guess);
       answer.string("extra");
       plugins::write_tree(answer, model::Node::make_map(info.extra));
       answer.string("provenance");
@@ -525,7 +515,7 @@ Status PluginCalls::run(Value call, Writer& answer) {
     status = TRY(build_.commands().run_alone(command, read_only));
   }
   answer.map(2);
-  write(answer, "do", "return");
+  write_entry(answer, "do", "return");
   answer.string("status");
   answer.integer(status);
   return {};

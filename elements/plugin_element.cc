@@ -19,19 +19,9 @@ namespace sluice::elements {
 namespace {
 
 using plugins::text_of;
+using plugins::write_entry;
 using wire::Value;
 using wire::Writer;
-
-void write(Writer& writer, std::string_view key, std::string_view value) {
-  writer.string(key);
-  writer.string(value);
-}
-
-void write(Writer& writer, std::string_view key, const model::StringMap& values) {
-  writer.string(key);
-  writer.map(values.size());
-  for (const auto& [name, value] : values) write(writer, name, value);
-}
 
 Result<model::StringMap> texts_of(Value map) {
   model::StringMap values;
@@ -113,11 +103,11 @@ class Question {
       writer.string(name);
       writer.raw(value.packed());
     }
-    write(writer, "variables", data_.body.variables);
-    write(writer, "environment", data_.body.environment);
+    write_entry(writer, "variables", data_.body.variables);
+    write_entry(writer, "environment", data_.body.environment);
     writer.string("public");
     plugins::write_node(writer, data_.body.public_data);
-    write(writer, "key", data_.job.keys.full);
+    write_entry(writer, "key", data_.job.keys.full);
     writer.string("workspaced");
     writer.boolean(data_.workspaced());
     writer.string("keeps_build_tree");
@@ -125,7 +115,7 @@ class Question {
     writer.string("dependencies");
     add_artifacts();
     writer.array(entries_.size());
-    for (const Entry& entry : entries_) write_entry(writer, entry);
+    for (const Entry& entry : entries_) write_dependency(writer, entry);
     return out;
   }
 
@@ -156,7 +146,7 @@ class Question {
     }
   }
 
-  void write_entry(Writer& writer, const Entry& entry) const {
+  void write_dependency(Writer& writer, const Entry& entry) const {
     const bool asked = entry.asked.valid();
     writer.map((asked ? entry.asked.size() : 4) + (entry.artifact ? 3 : 0));
     if (asked) {
@@ -168,14 +158,14 @@ class Question {
     if (!entry.artifact) return;
     const model::ArtifactRef& artifact = build_.dependencies()[*entry.artifact];
     if (!asked) {
-      write(writer, "name", artifact.full_name);
-      write(writer, "kind", artifact.kind);
-      write(writer, "project", artifact.project);
-      write(writer, "normal_name", model::normal_name(artifact.element));
+      write_entry(writer, "name", artifact.full_name);
+      write_entry(writer, "kind", artifact.kind);
+      write_entry(writer, "project", artifact.project);
+      write_entry(writer, "normal_name", model::normal_name(artifact.element));
     }
     writer.string("artifact");
     writer.unsigned_integer(*entry.artifact);
-    write(writer, "key", artifact.key);
+    write_entry(writer, "key", artifact.key);
     writer.string("needs");
     std::vector<std::size_t> needs;
     for (const model::ElementIndex index : artifact.runtime_dependencies) {
@@ -271,15 +261,15 @@ class PluginElement {
     std::string out;
     Writer writer(out);
     writer.map(8);
-    write(writer, "do", "work");
+    write_entry(writer, "do", "work");
     writer.string("id");
     writer.unsigned_integer(1);
-    write(writer, "action", action);
+    write_entry(writer, "action", action);
     writer.string("question");
     writer.raw(question_);
     writer.string("project");
     writer.raw(plugin().project);
-    write(writer, "directory", directory_);
+    write_entry(writer, "directory", directory_);
     writer.string("previous");
     writer.nil();
     writer.string("retries");

@@ -499,6 +499,17 @@ Result<model::Node> node_of(wire::Value value) {
   return model::Node::make_map(std::move(entries));
 }
 
+void write_entry(wire::Writer& writer, std::string_view key, std::string_view value) {
+  writer.string(key);
+  writer.string(value);
+}
+
+void write_entry(wire::Writer& writer, std::string_view key, const model::StringMap& values) {
+  writer.string(key);
+  writer.map(values.size());
+  for (const auto& [name, value] : values) write_entry(writer, name, value);
+}
+
 namespace {
 
 // Writes a tree, each of its values behind what `before` writes.

@@ -106,6 +106,9 @@ bool flag_of(wire::Value map, std::string_view key);
 Result<model::Node> tree_of(wire::Value value);
 // What a NODE says, without places; kNull for nil. The same error, also for what isn't UTF-8.
 Result<model::Node> node_of(wire::Value value);
+// Writes an entry of a map: a text, or a map of texts.
+void write_entry(wire::Writer& writer, std::string_view key, std::string_view value);
+void write_entry(wire::Writer& writer, std::string_view key, const model::StringMap& values);
 // Writes a tree as tree_of() reads it.
 void write_tree(wire::Writer& writer, const model::Node& node);
 // Writes the NODE of a tree that nobody wrote into a file.

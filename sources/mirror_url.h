@@ -12,7 +12,7 @@
 namespace sluice::sources {
 
 struct MirrorUrl {
-  std::size_t mirror = 0;  // its place among the `mirrors` of SourcePlugin::project
+  std::size_t mirror = 0;  // its place among the `mirrors` of model::Plugin::project
   std::string_view alias, rest;
 };
 
