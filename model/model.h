@@ -201,6 +201,10 @@ struct Element {
   std::uint32_t unsupported_by = 0;
   // Its build lists what its dependencies are made of, and is told of their sources.
   bool lists_sources = false;
+  // Where it is to be built: "linux/x86-64", of its sandbox's build-os and build-arch; and what a
+  // runner must offer besides (the variable `runner-labels`, which is in no key).
+  std::string platform;
+  std::vector<std::string> labels;
   std::string body;  // packed ElementBody
 
   // The one to that, or nullptr.
@@ -257,6 +261,12 @@ struct Project {
   CacheServers artifact_servers, source_servers;
 };
 
+// Services that run commands elsewhere (user configuration remote-execution:).
+struct RemoteExecution {
+  std::optional<Remote> execution, storage, action_cache;
+  bool operator==(const RemoteExecution&) const = default;
+};
+
 // How plugins in Python are run (`plugins:` of the user configuration, which is Sluice's own).
 struct PluginSettings {
   bool enabled = true;          // false: kinds that are only Python are refused by name
@@ -306,12 +316,14 @@ struct Settings {
   std::string element_format;    // logging.element-format: the default of show --format
   std::string message_format;    // logging.message-format
   std::string config_file;       // the user configuration that was read; "" for none
+  RemoteExecution remote_execution;
+  std::optional<Remote> storage_service;  // cache.storage-service
   // What the user configuration asks for and isn't supported: nothing that would use it is done.
   std::vector<Obstacle> obstacles;
 };
 
 // The version of a snapshot's bytes (spec/snapshot.md).
-inline constexpr std::uint32_t kSnapshotVersion = 5;
+inline constexpr std::uint32_t kSnapshotVersion = 6;
 
 struct Snapshot {
   std::uint32_t version = kSnapshotVersion;

@@ -280,6 +280,36 @@ void fields(C& c, Peers& m) {
   c("peers", m.peers);
 }
 
+// `enrol` of the broker: a key pair's public half comes to be let in, with the role of the key that
+// asks (access.h). `name`: what it wants to be called.
+struct EnrolArguments {
+  std::string public_key;   // Z85
+  std::string certificate;  // of its TLS key: SHA-256 of the DER form, hexadecimal; "": it has none
+  std::string name, host;
+};
+template <typename C>
+void fields(C& c, EnrolArguments& m) {
+  c("public_key", m.public_key);
+  c.optional("certificate", m.certificate);
+  c("name", m.name);
+  c.optional("host", m.host);
+}
+struct Enrolled {
+  std::string name;  // which nobody else in the session has
+};
+template <typename C>
+void fields(C& c, Enrolled& m) {
+  c("name", m.name);
+}
+// `revoke` of the broker: whoever was enrolled under that name is let in no more, and cut off.
+struct RevokeArguments {
+  std::string name;
+};
+template <typename C>
+void fields(C& c, RevokeArguments& m) {
+  c("name", m.name);
+}
+
 // `load` of the loader, and what sluice-loader reads from its standard input in one-shot mode:
 // LoadArguments. What is loaded:
 struct LoadInput {
@@ -561,6 +591,18 @@ struct RunnerHello {
   std::vector<JobId> waiting;    // given, not started
   std::vector<JobId> outbox;     // ended; their results follow this HELLO
   std::uint64_t connection = 0;  // how often the runner was connected; from 1
+  // It has a store of its own: it is told what to fetch, and uploads what it made.
+  bool remote = false;
+  std::string machine;                // two runners of one machine say the same
+  std::string platform;               // "linux/x86-64"
+  std::vector<std::string> emulates;  // further platforms, by an emulator
+  std::vector<std::string> labels;
+  std::uint32_t processors = 0;
+  // What shapes a build besides its inputs (spec/jobs.md, J76): of two runners with another one the
+  // artifacts may differ.
+  std::string fingerprint;
+  bool draining = false;          // it takes no more jobs
+  std::uint32_t remaining_s = 0;  // until its lifetime is over; 0: it has none
 };
 template <typename C>
 void fields(C& c, RunnerHello& m) {
@@ -571,6 +613,31 @@ void fields(C& c, RunnerHello& m) {
   c.optional("waiting", m.waiting);
   c.optional("outbox", m.outbox);
   c.optional("connection", m.connection);
+  c.optional("remote", m.remote);
+  c.optional("machine", m.machine);
+  c.optional("platform", m.platform);
+  c.optional("emulates", m.emulates);
+  c.optional("labels", m.labels);
+  c.optional("processors", m.processors);
+  c.optional("fingerprint", m.fingerprint);
+  c.optional("draining", m.draining);
+  c.optional("remaining_s", m.remaining_s);
+}
+
+// What a job needs of the session's store, to a runner that has a store of its own: a name that the
+// job looks up there, and the blob that stands for it. What that refers to is needed too: of an
+// artifact its files, public data and metadata; of sources and trees everything below.
+struct JobInput {
+  std::string kind;      // artifact | source | tree | blob
+  std::string ref;       // below the store's directory: "artifacts/refs/PROJECT/ELEMENT/KEY",
+                         // "elementsources/KEY", "source_protos/KIND/KEY"; "" of trees and blobs
+  model::Digest digest;  // of the message under that name, the tree's root, or the blob
+};
+template <typename C>
+void fields(C& c, JobInput& m) {
+  c("kind", m.kind);
+  c.optional("ref", m.ref);
+  c("digest", m.digest);
 }
 
 // One job, with all that is needed to do it. The loader's and the model's knowledge is in `element`
@@ -594,6 +661,7 @@ struct Job {
   bool skip_incomplete = false;
   // pull, push: caches of artifacts; fetch, source-push: of sources.
   std::vector<model::Remote> remotes;
+  std::vector<JobInput> inputs;  // to a runner that has a store of its own
 };
 
 // What of the snapshot a job works on.
@@ -676,6 +744,12 @@ struct JobResult {
   std::optional<model::ArtifactRef> artifact;
   model::Digest sources;     // fetch: root of the staged sources
   std::vector<NewRef> refs;  // track: of sources whose ref is another now
+  // Of a runner that has a store of its own, which has uploaded these: the Artifact message, and
+  // the whole log, of which `log_tail` has the last lines.
+  model::Digest artifact_message;
+  model::Digest log;
+  std::string log_tail;
+  std::uint64_t fetched = 0, uploaded = 0;  // bytes that travelled for it
 };
 template <typename C>
 void fields(C& c, JobResult& m) {
@@ -687,6 +761,11 @@ void fields(C& c, JobResult& m) {
   c.optional("artifact", m.artifact);
   c.optional("sources", m.sources);
   c.optional("refs", m.refs);
+  c.optional("artifact_message", m.artifact_message);
+  c.optional("log", m.log);
+  c.optional("log_tail", m.log_tail);
+  c.optional("fetched", m.fetched);
+  c.optional("uploaded", m.uploaded);
 }
 struct Results {
   static constexpr std::string_view kName = "RESULT";
@@ -760,6 +839,80 @@ void fields(C& c, JobLimits& m) {
   c.optional("slots", m.slots);
 }
 
+// Runner -> scheduler: it takes no more jobs, and gives back those that haven't started. Scheduler
+// -> runner: it is to do so, and to leave when what runs has ended; with `now`, to end that too.
+struct Drain {
+  static constexpr std::string_view kName = "DRAIN";
+  std::string why;
+  bool now = false;
+  std::vector<JobId> returned;
+};
+template <typename C>
+void fields(C& c, Drain& m) {
+  c.optional("why", m.why);
+  c.optional("now", m.now);
+  c.optional("returned", m.returned);
+}
+
+// Runner -> scheduler: it leaves, with nothing in hand.
+struct Goodbye {
+  static constexpr std::string_view kName = "GOODBYE";
+  std::string why;
+};
+template <typename C>
+void fields(C& c, Goodbye& m) {
+  c.optional("why", m.why);
+}
+
+// `runners` of the scheduler.
+struct RunnerInfo {
+  std::string name, host, machine, platform;
+  std::vector<std::string> emulates, labels;
+  std::uint32_t slots = 0, processors = 0, running = 0, waiting = 0;
+  bool remote = false, draining = false;
+  std::string quarantined;  // why it gets no jobs; "" when it isn't
+  std::uint64_t done = 0, failed = 0, fetched = 0, uploaded = 0;
+  std::uint32_t silent = 0;       // seconds since it was last heard
+  std::uint32_t remaining_s = 0;  // until its lifetime is over; 0: it has none
+};
+template <typename C>
+void fields(C& c, RunnerInfo& m) {
+  c("name", m.name);
+  c("host", m.host);
+  c.optional("machine", m.machine);
+  c.optional("platform", m.platform);
+  c.optional("emulates", m.emulates);
+  c.optional("labels", m.labels);
+  c("slots", m.slots);
+  c.optional("processors", m.processors);
+  c.optional("running", m.running);
+  c.optional("waiting", m.waiting);
+  c.optional("remote", m.remote);
+  c.optional("draining", m.draining);
+  c.optional("quarantined", m.quarantined);
+  c.optional("done", m.done);
+  c.optional("failed", m.failed);
+  c.optional("fetched", m.fetched);
+  c.optional("uploaded", m.uploaded);
+  c.optional("silent", m.silent);
+  c.optional("remaining_s", m.remaining_s);
+}
+struct RunnerList {
+  std::vector<RunnerInfo> runners;
+};
+template <typename C>
+void fields(C& c, RunnerList& m) {
+  c("runners", m.runners);
+}
+// `drain-runner` and `stop-runner` of the scheduler.
+struct RunnerArguments {
+  std::string name;
+};
+template <typename C>
+void fields(C& c, RunnerArguments& m) {
+  c("name", m.name);
+}
+
 // ---- The model, as it travels ------------------------------------------------
 
 }  // namespace sluice::wire
@@ -783,6 +936,7 @@ void fields(C& c, Job& m) {
   c("settings", m.settings);
   c.optional("skip_incomplete", m.skip_incomplete);
   c.optional("remotes", m.remotes);
+  c.optional("inputs", m.inputs);
 }
 template <typename C>
 void fields(C& c, SourceList& m) {

@@ -155,6 +155,8 @@ void fields(C& c, Element& m) {
   c.optional("obstacles", m.obstacles);
   c.optional("unsupported_by", m.unsupported_by);
   c.optional("lists_sources", m.lists_sources);
+  c.optional("platform", m.platform);
+  c.optional("labels", m.labels);
 }
 constexpr bool as_row(const Element*) { return true; }
 template <typename C>
@@ -185,6 +187,12 @@ void fields(C& c, Remote& m) {
   c.optional("retry_limit", m.retry_limit);
   c.optional("retry_delay", m.retry_delay);
   c.optional("request_timeout", m.request_timeout);
+}
+template <typename C>
+void fields(C& c, RemoteExecution& m) {
+  c.optional("execution", m.execution);
+  c.optional("storage", m.storage);
+  c.optional("action_cache", m.action_cache);
 }
 template <typename C>
 void fields(C& c, CacheServers& m) {
@@ -248,6 +256,8 @@ void fields(C& c, Settings& m) {
   c.optional("element_format", m.element_format);
   c.optional("message_format", m.message_format);
   c.optional("config_file", m.config_file);
+  c.optional("remote_execution", m.remote_execution);
+  c.optional("storage_service", m.storage_service);
   c.optional("obstacles", m.obstacles);
 }
 template <typename C>

@@ -1,0 +1,112 @@
+// Who may come to a session from elsewhere, and as what (spec/access.md): the keys of a session
+// that listens on TCP, and the list of those that were enrolled. No ZeroMQ here.
+//
+// Below the session's state directory, all of mode 0600:
+//   access/keys     AccessKeys, written once, before the session listens
+//   access/list     AccessList, replaced as a whole by the broker alone
+//   access/cas.key, access/cas.crt   PEM: what sluice-cas serves the session's store with
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_stamp.h"
+#include "base/result.h"
+#include "wire/codec.h"
+
+namespace sluice::wire {
+
+// What somebody may do. On ipc everybody who is let in is the user himself: kOwner.
+enum class Role : std::uint8_t {
+  kObserve,  // read records and live events, ask for what changes nothing
+  kControl,  // and say what is to be done
+  kRunner,   // take jobs; publish messages and logs of its own attempts; store blobs
+  kOwner,    // everything
+};
+inline constexpr std::string_view kRoleTexts[] = {"observe", "control", "runner", "run"};
+std::string_view text_of(Role role);
+std::optional<Role> role_of(std::string_view text);
+
+// Public and secret half, Z85 (40 characters each).
+struct CurveKeys {
+  std::string public_key, secret_key;
+};
+template <typename C>
+void fields(C& c, CurveKeys& m) {
+  c("public_key", m.public_key);
+  c("secret_key", m.secret_key);
+}
+
+struct AccessKeys {
+  CurveKeys server;
+  std::string ticket_secret;  // 32 bytes
+};
+template <typename C>
+void fields(C& c, AccessKeys& m) {
+  c("server", m.server);
+  c("ticket_secret", m.ticket_secret);
+}
+
+struct AccessEntry {
+  std::string public_key;
+  std::string role;          // a role's text
+  bool enrols = false;       // it can do nothing but enrol keys of its role
+  std::string name;          // instance; "" of a key that enrols
+  std::string host;          // as it said
+  std::string certificate;   // SHA-256 of its TLS certificate's DER form, hexadecimal; "": none
+  std::int64_t since = 0;    // wall clock, ns
+  std::int64_t expires = 0;  // wall clock, ns; 0: never
+  bool revoked = false;
+};
+template <typename C>
+void fields(C& c, AccessEntry& m) {
+  c("public_key", m.public_key);
+  c("role", m.role);
+  c.optional("enrols", m.enrols);
+  c.optional("name", m.name);
+  c.optional("host", m.host);
+  c.optional("certificate", m.certificate);
+  c.optional("since", m.since);
+  c.optional("expires", m.expires);
+  c.optional("revoked", m.revoked);
+}
+
+struct AccessList {
+  std::vector<AccessEntry> entries;
+};
+template <typename C>
+void fields(C& c, AccessList& m) {
+  c("entries", m.entries);
+}
+
+// The list as it is on disk now: read again when the file is another. One thread.
+class AccessReader {
+ public:
+  // `directory`: the session's state directory.
+  explicit AccessReader(std::string directory);
+  // The entry that has this key, or certificate, is not revoked and not expired at `now` (wall
+  // clock, ns); nullptr: there is none. Valid until the next call.
+  const AccessEntry* by_key(std::string_view public_key, std::int64_t now);
+  const AccessEntry* by_certificate(std::string_view fingerprint, std::int64_t now);
+
+ private:
+  void refresh();
+  std::string path_;
+  std::optional<FileStamp> stamp_;
+  AccessList list_;
+};
+
+Result<AccessKeys> read_access_keys(const std::string& directory);
+Status write_access_keys(const std::string& directory, const AccessKeys& keys);
+Result<AccessList> read_access_list(const std::string& directory);
+Status write_access_list(const std::string& directory, const AccessList& list);
+
+// What shows that the runner `instance` was given the attempt: 32 hexadecimal digits.
+std::string job_ticket(std::string_view secret, std::uint64_t job, std::uint32_t attempt,
+                       std::string_view instance);
+
+}  // namespace sluice::wire
