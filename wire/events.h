@@ -86,9 +86,6 @@ struct JobSection {
   std::int64_t started = 0;  // wall clock, ns
   std::int64_t elapsed = 0;
   std::string log_file;  // absolute
-  // Shows the broker that whoever says something of the job was given it (access.h); "" unless that
-  // is a runner from elsewhere. Never in a record.
-  std::string ticket;
 };
 template <typename C>
 void fields(C& c, JobSection& m) {
@@ -101,7 +98,6 @@ void fields(C& c, JobSection& m) {
   c("started", m.started);
   c("elapsed", m.elapsed);
   c("log_file", m.log_file);
-  c.optional("ticket", m.ticket);
 }
 
 struct QueueSection {

@@ -135,12 +135,15 @@ struct BasicAppend {
   std::uint64_t first = 0;
   std::vector<Text> types;
   std::vector<Bytes> records;
+  // Of a runner from elsewhere: the ticket of each record's attempt (Job::ticket).
+  std::vector<Text> tickets;
 };
 template <typename C, typename Text, typename Bytes>
 void fields(C& c, BasicAppend<Text, Bytes>& m) {
   c("first", m.first);
   c("types", m.types);
   c("records", m.records);
+  c.optional("tickets", m.tickets);
 }
 using Append = BasicAppend<std::string, Blob>;
 using AppendView = BasicAppend<std::string_view, BlobView>;
@@ -662,6 +665,8 @@ struct Job {
   // pull, push: caches of artifacts; fetch, source-push: of sources.
   std::vector<model::Remote> remotes;
   std::vector<JobInput> inputs;  // to a runner that has a store of its own
+  // To a runner from elsewhere: shows the broker that it was given this attempt (access.h).
+  std::string ticket;
 };
 
 // What of the snapshot a job works on.
@@ -937,6 +942,7 @@ void fields(C& c, Job& m) {
   c.optional("skip_incomplete", m.skip_incomplete);
   c.optional("remotes", m.remotes);
   c.optional("inputs", m.inputs);
+  c.optional("ticket", m.ticket);
 }
 template <typename C>
 void fields(C& c, SourceList& m) {
