@@ -14,7 +14,7 @@ namespace sluice::wire {
 class LivePublisher {
  public:
   static Result<std::unique_ptr<LivePublisher>> create(Context& context, Reactor& reactor,
-                                                       const std::string& endpoint);
+                                                       const Address& endpoint);
   virtual ~LivePublisher() = default;
   // Whether somebody subscribes to a prefix of `topic`.
   virtual bool wanted(std::string_view topic) const = 0;
@@ -29,7 +29,7 @@ class LiveSubscriber {
  public:
   using OnEvent = std::function<void(std::string_view topic, std::string_view packed)>;
   static Result<std::unique_ptr<LiveSubscriber>> create(Context& context, Reactor& reactor,
-                                                        const std::string& endpoint,
+                                                        const Address& endpoint,
                                                         const std::vector<std::string>& prefixes,
                                                         OnEvent on_event);
   virtual ~LiveSubscriber() = default;

@@ -17,7 +17,7 @@ namespace sluice::wire {
 class RecordPublisher {
  public:
   struct Settings {
-    std::string endpoint;
+    Address endpoint;
     Hello hello;
     // Records kept until they are acknowledged. Beyond it full() is true and the owner should make
     // nothing new; publish() still takes what it must say.

@@ -19,7 +19,7 @@ namespace sluice::wire {
 class RecordReader {
  public:
   struct Settings {
-    std::string endpoint;
+    Address endpoint;
     Hello hello;
     std::uint64_t cursor = 1;
     std::uint32_t max = 256;  // records in one batch
