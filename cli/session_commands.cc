@@ -44,7 +44,7 @@ Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Du
                         const std::string& arguments = {}) {
   wire::Context context;
   wire::Reactor reactor;
-  auto client = TRY(wire::ControlClient::create(context, reactor, session.paths.endpoint("control"),
+  auto client = TRY(wire::ControlClient::create(context, reactor, session.paths.address("control"),
                                                 client_hello(wire::kControlProtocol)));
   std::optional<wire::Reply> answer;
   client->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
@@ -143,10 +143,10 @@ class Attachment {
     arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
     control_ =
-        TRY(wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"),
+        TRY(wire::ControlClient::create(*context_, reactor_, session.paths.address("control"),
                                         client_hello(wire::kControlProtocol)));
     wire::RecordReader::Settings settings;
-    settings.endpoint = session.paths.endpoint("records");
+    settings.endpoint = session.paths.address("records");
     settings.session = session.paths;
     settings.hello = client_hello(wire::kRecordsProtocol);
     settings.cursor = from;

@@ -204,10 +204,10 @@ class WorkRun {
   Status connect() {
     const auto& paths = session_->paths();
     context_ = std::make_unique<wire::Context>();
-    control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"),
+    control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.address("control"),
                                                client_hello(wire::kControlProtocol)));
     wire::RecordReader::Settings settings;
-    settings.endpoint = paths.endpoint("records");
+    settings.endpoint = paths.address("records");
     settings.session = paths;
     settings.cursor = first_record_;
     settings.hello = client_hello(wire::kRecordsProtocol);

@@ -139,7 +139,7 @@ Status Service::start() {
   hello.epoch = options_.epoch;
 
   wire::RecordPublisher::Settings settings;
-  settings.endpoint = options_.paths.endpoint("records");
+  settings.endpoint = options_.paths.address("records");
   settings.hello = hello;
   settings.hello.protocol = wire::kRecordsProtocol;
   records_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(settings)));
@@ -157,14 +157,14 @@ Status Service::start() {
                                              std::max(1u, std::thread::hardware_concurrency())});
 
   auto live =
-      TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in")));
+      TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.address("live-in")));
   tail_ = std::make_unique<LogTail>(reactor_, std::move(live), *runner_);
 
   wire::SocketOptions options;
   options.linger_ms = 500;
   options.connected_only = true;  // HELLO says everything to another scheduler
   auto socket = TRY(wire::Socket::create(context_, wire::SocketKind::kDealer, options));
-  CHECK(socket.connect(options_.paths.endpoint("jobs")));
+  CHECK(socket.connect(options_.paths.address("jobs")));
   socket_.emplace(std::move(socket));
   reactor_.on_socket(*socket_, [this] { on_socket(); });
   if (supervisor_.fd() >= 0)
