@@ -42,9 +42,9 @@ Result<Address> address_of(const JoinTicket& ticket, std::string_view endpoint,
     return Address(fmt::format("tcp://{}{}{}:{}", v6 ? "[" : "", ticket.host, v6 ? "]" : "", port),
                    CurveClient{ticket.server_key, keys});
   }
-  return fail("app", "bad-join",
-              fmt::format("The join file of session {} has no port for {}", ticket.session,
-                          endpoint));
+  return fail(
+      "app", "bad-join",
+      fmt::format("The join file of session {} has no port for {}", ticket.session, endpoint));
 }
 
 Result<Joined> read_joined(const std::string& directory) {

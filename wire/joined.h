@@ -14,20 +14,20 @@
 
 namespace sluice::wire {
 
-// The session's endpoints on TCP, in the order of their ports: the first has the port that was asked
-// for, each other one the next. `cas` is sluice-cas, by TLS.
-inline constexpr const char* kRemoteEndpoints[] = {"control", "records", "live-in",
-                                                   "live-out", "jobs", "cas"};
+// The session's endpoints on TCP, in the order of their ports: the first has the port that was
+// asked for, each other one the next. `cas` is sluice-cas, by TLS.
+inline constexpr const char* kRemoteEndpoints[] = {"control",  "records", "live-in",
+                                                   "live-out", "jobs",    "cas"};
 inline constexpr std::string_view kCasEndpoint = "cas";
 
 // Where a session is to listen, and listens: access/listen below its state directory. Written by
 // who starts it; the supervisor fills in ports that the system has chosen.
 struct ListenPlan {
-  std::string host;          // to bind: an address, or a name of this machine's
-  std::uint32_t port = 0;    // of the first endpoint; 0: the system chooses each
-  std::string advertised;    // the host as others reach it
-  std::string cachedir;      // the store that cas serves
-  bool allow_skew = false;   // runners whose builds may differ are let in
+  std::string host;         // to bind: an address, or a name of this machine's
+  std::uint32_t port = 0;   // of the first endpoint; 0: the system chooses each
+  std::string advertised;   // the host as others reach it
+  std::string cachedir;     // the store that cas serves
+  bool allow_skew = false;  // runners whose builds may differ are let in
   std::vector<std::pair<std::string, std::uint32_t>> ports;  // as bound, by endpoint
 };
 template <typename C>
@@ -50,9 +50,9 @@ struct JoinTicket {
   std::string host;
   std::vector<std::pair<std::string, std::uint32_t>> ports;  // by endpoint
   std::string server_key;
-  CurveKeys enrolment;           // can do nothing but enrol
-  std::string cas_certificate;   // PEM
-  std::int64_t expires = 0;      // wall clock, ns: nobody is enrolled by it afterwards; 0: never
+  CurveKeys enrolment;          // can do nothing but enrol
+  std::string cas_certificate;  // PEM
+  std::int64_t expires = 0;     // wall clock, ns: nobody is enrolled by it afterwards; 0: never
 };
 template <typename C>
 void fields(C& c, JoinTicket& m) {
@@ -89,8 +89,8 @@ void fields(C& c, RunnerPlace& m) {
 }
 
 // A session that was joined: the file `joined`, of mode 0600, in a directory of its own, which has
-// what else belongs to it (the runner's outbox, logs/, tls.key and tls.crt). SessionPaths::of() takes
-// the directory in place of an id.
+// what else belongs to it (the runner's outbox, logs/, tls.key and tls.crt). SessionPaths::of()
+// takes the directory in place of an id.
 struct Joined {
   JoinTicket ticket;
   CurveKeys keys;    // that were enrolled

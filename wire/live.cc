@@ -39,8 +39,14 @@ class Publisher final : public LivePublisher {
     return false;
   }
 
-  void publish(std::string_view topic, const std::function<std::string()>& make) override {
-    if (socket_ && wanted(topic)) socket_->send(topic, make());
+  void publish(std::string_view topic, const std::function<std::string()>& make,
+               std::string_view ticket) override {
+    if (!socket_ || !wanted(topic)) return;
+    if (ticket.empty()) {
+      socket_->send(topic, make());
+    } else {
+      socket_->send(Frames{std::string(topic), make(), std::string(ticket)});
+    }
   }
 
   void on_subscribed(std::function<void(const std::string&)> callback) override {

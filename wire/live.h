@@ -19,7 +19,9 @@ class LivePublisher {
   // Whether somebody subscribes to a prefix of `topic`.
   virtual bool wanted(std::string_view topic) const = 0;
   // `make` is called only when the topic is wanted.
-  virtual void publish(std::string_view topic, const std::function<std::string()>& make) = 0;
+  // `ticket` as of RecordPublisher::publish().
+  virtual void publish(std::string_view topic, const std::function<std::string()>& make,
+                       std::string_view ticket = {}) = 0;
   // Called when the first subscriber of a prefix comes ("whoever attaches late has the full picture
   // at once").
   virtual void on_subscribed(std::function<void(const std::string& prefix)> callback) = 0;

@@ -29,7 +29,9 @@ class RecordPublisher {
 
   // Sends the event soon (what is published in one turn of the loop goes in one APPEND). Returns
   // its sequence number, from 1.
-  virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
+  // `ticket`: of its attempt, where a runner from elsewhere publishes (Job::ticket).
+  virtual std::uint64_t publish(std::string_view type, std::string packed_event,
+                                std::string_view ticket = {}) = 0;
   // Sends what is waiting now.
   virtual void flush() = 0;
   virtual std::uint64_t acknowledged() const = 0;

@@ -128,8 +128,7 @@ Result<SessionPaths> SessionPaths::of(std::string_view id) {
     paths.joined = std::make_shared<const Joined>(TRY(read_joined(paths.state)));
     paths.id = paths.joined->ticket.session;
     if (!good_id(paths.id))
-      return fail("app", "invalid-session",
-                  fmt::format("{}/joined names no session", paths.state));
+      return fail("app", "invalid-session", fmt::format("{}/joined names no session", paths.state));
     return paths;
   }
   if (!good_id(id))
@@ -187,7 +186,9 @@ bool SessionPaths::lives() const {
   return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-bool SessionPaths::over() const { return !joined && !path_exists(socket_path("records")) && !lives(); }
+bool SessionPaths::over() const {
+  return !joined && !path_exists(socket_path("records")) && !lives();
+}
 
 std::string new_session_id() {
   timespec now{};

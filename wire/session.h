@@ -54,6 +54,8 @@ struct SessionPaths {
   std::string socket_path(std::string_view name) const { return runtime + "/" + std::string(name); }
   // Of a session on another machine that was joined; nullptr of all others.
   std::shared_ptr<const Joined> joined;
+  // What a program's --session takes for it.
+  const std::string& handle() const { return joined ? state : id; }
   // Where its socket of that name is connected to.
   Address address(std::string_view name) const;
   std::string endpoint(std::string_view name) const { return "ipc://" + socket_path(name); }
