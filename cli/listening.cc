@@ -35,8 +35,6 @@ using Json = nlohmann::json;
 // The version of join files.
 constexpr int kJoinVersion = 1;
 constexpr unsigned kMostOfOneName = 1000;
-// The name in the certificate of sluice-cas, whatever its host is called.
-constexpr const char* kCasName = "sluice-session";
 constexpr std::string_view kJoinRoles[] = {"runner", "observe", "control"};
 
 // The host as others reach it: one that listens everywhere is known by its name.
@@ -93,7 +91,7 @@ Status prepare_listening(const wire::SessionPaths& paths, const ListenOptions& o
   CHECK(make_directories(paths.state + "/access", 0700));
   CHECK(make_directories(cachedir));
   CHECK(wire::write_access_keys(paths.state, TRY(make_keys())));
-  CHECK(make_identity(paths.state + "/access", wire::kCasEndpoint.data(), kCasName));
+  CHECK(make_identity(paths.state + "/access", wire::kCasEndpoint.data(), wire::kCasName));
   const std::int64_t now = system_clock().wall_ns();
   wire::AccessList list;
   for (const std::string_view role : kJoinRoles) {

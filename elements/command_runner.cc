@@ -42,6 +42,7 @@ void CommandRunner::show_environment() {
 }
 
 model::StringMap CommandRunner::with_tokens(model::StringMap environment) {
+  environment = with_jobs(std::move(environment), data_.body, data_.settings.max_jobs);
   if (data_.tokens.read < 0) return environment;
   const auto flags = std::find_if(environment.begin(), environment.end(),
                                   [](const auto& entry) { return entry.first == "MAKEFLAGS"; });

@@ -45,8 +45,9 @@ class CommandRunner {
   // Writes the environment at the top of the log.
   void show_environment();
 
-  // The environment of the element's own commands: the same, but that a make is told where its
-  // tokens are, if there are any. Part of no key, no artifact and no log.
+  // The environment of the element's own commands: the same, but that it says how many processes
+  // this machine has, where the element was loaded on another one, and that a make is told where
+  // its tokens are, if there are any. Part of no key, no artifact and no log.
   model::StringMap command_environment() { return with_tokens(environment_); }
   model::StringMap with_tokens(model::StringMap environment);
 

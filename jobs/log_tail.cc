@@ -53,7 +53,7 @@ void LogTail::look() {
 }
 
 void LogTail::publish(const wire::JobId& id, const Runner::Running& job) {
-  const UniqueFd fd(::open(job.section.log_file.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(::open(job.log_path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
   if (!fd || ::fstat(fd.get(), &info) != 0) return;
   const auto size = static_cast<std::uint64_t>(info.st_size);

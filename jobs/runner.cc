@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/tail.h"
 #include "base/try.h"
+#include "jobs/inputs.h"
+#include "model/names.h"
 #include "wire/snapshot.h"
 
 namespace sluice::jobs {
@@ -96,6 +99,8 @@ void Runner::say_hello() {
   for (const auto& waiting : waiting_) hello.waiting.push_back(waiting.job.id);
   for (const auto& [id, result] : outbox_.results()) hello.outbox.push_back(id);
   hello.connection = connection_;
+  hello.remote = options_.place.has_value();
+  hello.processors = options_.processors;
   silent_beats_ = 0;
   greeting_.said();
   outputs_.send(wire::RunnerHello::kName, wire::encode(hello));
@@ -153,6 +158,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
       for (auto& [id, job] : running_) job.paused += now() - suspended_at_;
       outputs_.thaw();
     }
+    begin_fetched();
     outputs_.send(wire::Resume::kName, wire::encode(wire::Resume{}));
     pump();
   } else if (name == wire::JobLimits::kName) {
@@ -230,12 +236,29 @@ void Runner::on_jobs(std::string_view body) {
       finish(job.id, std::move(result), 0);
       continue;
     }
+    waiting.logdir = settings->logdir;
+    waiting.tail_lines = settings->error_lines;
+    if (options_.place) {
+      if (job.action != model::Action::kBuild) {
+        wire::JobResult result;
+        result.id = job.id;
+        result.status = model::Outcome::kError;
+        result.error =
+            wire::ErrorBody{"remote", "not-here",
+                            fmt::format("'{}' is nothing for a runner that has a store of its own",
+                                        text_of(job.action))};
+        finish(job.id, std::move(result), 0);
+        continue;
+      }
+      take_place(*settings);
+      job.settings.bytes = wire::pack_settings(*settings);
+      waiting.travels = true;
+    }
     waiting.limit = std::max(1u, limit_in(*settings, model::traits(job.action).resource));
     if (settings->jobserver && model::traits(job.action).needs == model::Needs::kInputs)
       waiting.tokens = std::max({settings->max_jobs, options_.processors, 1u});
     waiting.limits_memory = settings->max_memory > 0;
     waiting.builddir = settings->builddir;
-    waiting.logdir = settings->logdir;
     waiting.cachedir = settings->cachedir;
     waiting.job = std::move(job);
     waiting_.push_back(std::move(waiting));
@@ -297,6 +320,7 @@ void Runner::pump() {
   }
   if (!started.jobs.empty()) outputs_.send(wire::Started::kName, wire::encode(started));
   if (!done.empty()) finish(std::move(done));
+  prefetch_next();
 }
 
 Status Runner::start(Waiting& waiting) {
@@ -328,8 +352,14 @@ Status Runner::start(Waiting& waiting) {
   job.section.started = clock_.wall_ns();
   job.section.log_file =
       waiting.job.log_file.empty() ? "" : waiting.logdir + "/" + waiting.job.log_file;
+  job.log_path = job.section.log_file;
+  if (waiting.travels && !job.log_path.empty())
+    job.log_path = options_.place->logdir + "/" + waiting.job.log_file;
   job.resource = model::traits(waiting.job.action).resource;
   job.started = now();
+  job.travels = waiting.travels;
+  job.tail_lines = waiting.tail_lines;
+  job.fetched = waiting.fetched;
   JobStart start;
   start.job = std::move(waiting.job);
   start.job.context.bytes.clear();  // the process needs no context
@@ -337,6 +367,17 @@ Status Runner::start(Waiting& waiting) {
   start.cachedir = waiting.cachedir;
   start.tokens = waiting.tokens;
   start.limits_memory = waiting.limits_memory;
+  if (waiting.travels) {
+    // The slot is taken while the inputs come: the job has started (J80).
+    const wire::JobId id = start.job.id;
+    auto inputs = inputs_of(start.job);
+    start.job.inputs.clear();
+    job.phase = Running::Phase::kFetches;
+    job.start = std::move(start);
+    running_.emplace(id, std::move(job));
+    outputs_.fetch(id, std::move(inputs));
+    return {};
+  }
   if (auto begun = outputs_.start(start); !begun) {
     waiting.job = std::move(start.job);
     return begun;
@@ -355,6 +396,10 @@ void Runner::on_job_event(const wire::JobId& id, const JobEvent& event) {
     return pump();  // the slot is free; only the cleaning up is left
   }
   if (event.kind != "message") return;
+  say(job, event);
+}
+
+void Runner::say(Running& job, const JobEvent& event) {
   job.section.elapsed = (now() - job.started - job.paused).count();
   const std::string section = wire::pack_section("job", job.section);
   wire::EventHead head;
@@ -371,6 +416,11 @@ void Runner::on_job_event(const wire::JobId& id, const JobEvent& event) {
 void Runner::on_job_end(const wire::JobId& id) {
   const auto found = running_.find(id);
   if (found == running_.end()) return;
+  if (found->second.travels && found->second.result &&
+      found->second.result->status != model::Outcome::kKilled) {
+    upload(id, found->second);
+    return pump();
+  }
   Running job = std::move(found->second);
   running_.erase(found);
   wire::JobResult result;
@@ -386,6 +436,11 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.error = job.cancelled
                        ? wire::ErrorBody{"job", "killed", "The job was killed"}
                        : wire::ErrorBody{"job", "job-died", "The process of the job died"};
+  }
+  if (job.travels) {
+    result.log_file = job.section.log_file;
+    result.log_tail = tail_of(job.log_path, job.tail_lines);
+    result.fetched = job.fetched;
   }
   if (!job.brief || result.status != model::Outcome::kSuccess) {
     finish(id, std::move(result), job.last_record);
@@ -440,12 +495,19 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
   for (const wire::JobId& id : cancel.jobs) {
     if (const auto found = running_.find(id); found != running_.end()) {
       found->second.cancelled = true;
+      if (found->second.phase != Running::Phase::kRuns) {
+        outputs_.cancel_transfers(id);
+        end_without_process(id, model::Outcome::kKilled,
+                            wire::ErrorBody{"job", "killed", "The job was killed"});
+        continue;
+      }
       outputs_.cancel(id, std::chrono::milliseconds(cancel.grace_ms));
       continue;
     }
     const auto waiting = std::find_if(waiting_.begin(), waiting_.end(),
                                       [&](const Waiting& w) { return w.job.id == id; });
     if (waiting == waiting_.end()) continue;
+    if (waiting->prefetched) outputs_.cancel_transfers(id);
     waiting_.erase(waiting);
     wire::JobResult result;
     result.id = id;
@@ -453,6 +515,7 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
     result.error = wire::ErrorBody{"job", "killed", "The job was killed before it started"};
     finish(id, std::move(result), 0);
   }
+  pump();
 }
 
 void Runner::drain(std::string why) {
@@ -496,9 +559,19 @@ void Runner::end(Duration grace) {
   if (ending_) return;
   ending_ = true;
   waiting_.clear();
+  std::vector<wire::JobId> transfers;
   for (auto& [id, job] : running_) {
     job.cancelled = true;
-    outputs_.cancel(id, grace);
+    if (job.phase == Running::Phase::kRuns) {
+      outputs_.cancel(id, grace);
+    } else {
+      transfers.push_back(id);
+    }
+  }
+  for (const wire::JobId& id : transfers) {
+    outputs_.cancel_transfers(id);
+    end_without_process(id, model::Outcome::kKilled,
+                        wire::ErrorBody{"job", "killed", "The job was killed"});
   }
 }
 

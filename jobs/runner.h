@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "jobs/names.h"
 #include "jobs/outbox.h"
+#include "wire/blob_helper.h"
 #include "wire/events.h"
 #include "wire/hello.h"
 #include "wire/job_protocol.h"
@@ -38,7 +39,33 @@ class RunnerOutputs {
   virtual Result<std::string> scratch_root(const std::string& builddir) = 0;
   virtual Status freeze() = 0;
   virtual void thaw() = 0;
+
+  // ---- Of a runner that has a store of its own (blobs.h); on_transfer() says how each ended.
+  virtual void fetch(const wire::JobId&, std::vector<wire::JobInput>) {}
+  virtual void prefetch(const wire::JobId&, std::vector<wire::JobInput>) {}
+  virtual void upload(const wire::JobId&, std::string /*ref*/, std::string /*log*/) {}
+  virtual void cancel_transfers(const wire::JobId&) {}
+  virtual void forget_blobs() {}
 };
+
+// Where a runner that has a store of its own has it, and who has the session's blobs. The
+// directories take the place of those in the settings of jobs; absolute paths.
+struct RemotePlace {
+  std::string cachedir, sourcedir, builddir, logdir;
+  wire::RemoteSpec cas;
+  std::string cas_name;        // that the certificate of its server has; "": its address
+  std::uint32_t max_jobs = 0;  // 0: by `processors`, as where the session is
+};
+template <typename C>
+void fields(C& c, RemotePlace& m) {
+  c("cachedir", m.cachedir);
+  c("sourcedir", m.sourcedir);
+  c("builddir", m.builddir);
+  c("logdir", m.logdir);
+  c("cas", m.cas);
+  c.optional("cas_name", m.cas_name);
+  c.optional("max_jobs", m.max_jobs);
+}
 
 struct RunnerOptions {
   wire::Hello hello;
@@ -48,6 +75,7 @@ struct RunnerOptions {
   // What HELLO says of the machine: platform, labels, fingerprint and so on.
   wire::RunnerHello offer;
   std::optional<Duration> leaves_at;  // monotonic; when its lifetime is over
+  std::optional<RemotePlace> place;
 };
 
 // One thread.
@@ -62,6 +90,9 @@ class Runner {
   void on_acknowledged();
   void on_job_event(const wire::JobId& id, const JobEvent& event);
   void on_job_end(const wire::JobId& id);
+  // A fetch, prefetch or upload has ended; it waits for a server that can't be reached.
+  void on_transfer(const wire::JobId& id, wire::HelperVerb verb, const wire::HelperReply& reply);
+  void on_transfer_waits(const wire::JobId& id, const std::string& why);
   // Called at each heartbeat interval.
   void on_beat();
 
@@ -98,6 +129,16 @@ class Runner {
     std::optional<wire::JobResult> result;
     bool cancelled = false;
     bool brief = false;
+    std::string log_path;  // where its process writes the log; the section has the session's path
+
+    // Of a job whose inputs come from elsewhere: what it does besides running.
+    enum class Phase : std::uint8_t { kRuns, kFetches, kFetched, kUploads };
+    Phase phase = Phase::kRuns;
+    bool travels = false;
+    bool said_waiting = false;
+    std::optional<JobStart> start;  // until it runs
+    std::uint32_t tail_lines = 0;
+    std::uint64_t fetched = 0;
   };
   const std::map<wire::JobId, Running>& running() const { return running_; }
   std::uint64_t malformed() const { return malformed_; }
@@ -112,12 +153,29 @@ class Runner {
     std::string builddir;
     std::string logdir;
     std::string cachedir;
+    std::uint32_t tail_lines = 0;
+    bool travels = false;     // its inputs are elsewhere
+    bool prefetched = false;  // or that is under way
+    std::uint64_t fetched = 0;
   };
   void say_hello();
   void on_jobs(std::string_view body);
   void on_cancel(const wire::Cancel& cancel);
+  void say(Running& job, const JobEvent& event);
   void pump();
   Status start(Waiting& waiting);
+  // Puts this runner's directories and processors into the settings of a job.
+  void take_place(model::Settings& settings) const;
+  void prefetch_next();
+  void on_fetched(const wire::JobId& id, const wire::HelperReply& reply);
+  void on_uploaded(const wire::JobId& id, const wire::HelperReply& reply);
+  void begin_fetched();
+  // Starts the process of a job whose inputs have come.
+  void begin(const wire::JobId& id);
+  void upload(const wire::JobId& id, Running& job);
+  // Ends a job that has no process now.
+  void end_without_process(const wire::JobId& id, model::Outcome status,
+                           const wire::ErrorBody& error);
   // Finishes with results whose jobs have no records to wait for.
   void finish(std::vector<wire::JobResult> results);
   void finish(const wire::JobId& id, wire::JobResult result, std::uint64_t record);

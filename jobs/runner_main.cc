@@ -1,7 +1,9 @@
 // sluice-runner: joins the runner to its sockets, its job processes and its supervisor.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include <dirent.h>
@@ -14,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "jobs/blobs.h"
 #include "jobs/job_server.h"
 #include "jobs/log_tail.h"
 #include "jobs/runner.h"
@@ -58,8 +61,9 @@ std::uint32_t slots_of(const wire::SessionPaths& paths) {
 
 class Service final : public RunnerOutputs {
  public:
-  explicit Service(wire::ServiceOptions options)
-      : options_(std::move(options)), supervisor_(options_.supervisor_fd), pool_(reactor_),
+  Service(wire::ServiceOptions options, std::optional<RemotePlace> place)
+      : options_(std::move(options)), place_(std::move(place)), supervisor_(options_.supervisor_fd),
+        pool_(reactor_),
         server_(reactor_, {[this](const wire::JobId& id, const JobEvent& event) {
                              if (event.kind == "tokens")
                                pool_.want(id, static_cast<std::uint32_t>(std::clamp<std::int64_t>(
@@ -110,6 +114,17 @@ class Service final : public RunnerOutputs {
     spawner_.signal_all(SIGCONT);
     server_.thaw();
   }
+  void fetch(const wire::JobId& id, std::vector<wire::JobInput> inputs) override {
+    blobs_->fetch(id, std::move(inputs));
+  }
+  void prefetch(const wire::JobId& id, std::vector<wire::JobInput> inputs) override {
+    blobs_->prefetch(id, std::move(inputs));
+  }
+  void upload(const wire::JobId& id, std::string ref, std::string log) override {
+    blobs_->upload(id, std::move(ref), std::move(log));
+  }
+  void cancel_transfers(const wire::JobId& id) override { blobs_->cancel(id); }
+  void forget_blobs() override { blobs_->forget(); }
 
  private:
   void on_socket();
@@ -127,6 +142,7 @@ class Service final : public RunnerOutputs {
   void give_up(const std::string& why);
 
   wire::ServiceOptions options_;
+  const std::optional<RemotePlace> place_;
   wire::SupervisorLine supervisor_;
   wire::Context context_;
   wire::Reactor reactor_;
@@ -138,6 +154,7 @@ class Service final : public RunnerOutputs {
   TokenPool pool_;
   JobServer server_;
   Spawner spawner_;
+  std::unique_ptr<Blobs> blobs_;  // of a runner that has a store of its own
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<LogTail> tail_;
   bool leaving_ = false;
@@ -169,6 +186,18 @@ Status Service::start() {
       TRY(Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance)));
   runner_ =
       std::make_unique<Runner>(system_clock(), *this, std::move(outbox), runner_options(hello));
+  if (place_) {
+    blobs_ = std::make_unique<Blobs>(
+        reactor_, wire::HelperOpen{place_->cachedir, place_->cas, place_->cas_name},
+        Blobs::Callbacks{
+            [this](const wire::JobId& id, wire::HelperVerb verb, const wire::HelperReply& reply) {
+              runner_->on_transfer(id, verb, reply);
+              look_for_end();
+            },
+            [this](const wire::JobId& id, const std::string& why) {
+              runner_->on_transfer_waits(id, why);
+            }});
+  }
 
   auto live =
       TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.address("live-in")));
@@ -208,6 +237,7 @@ RunnerOptions Service::runner_options(wire::Hello hello) const {
   options.host = host;
   options.processors = std::max(1u, std::thread::hardware_concurrency());
   options.offer.processors = options.processors;
+  options.place = place_;
   options.offer.platform = sandbox::host_platform();
   if (!joined()) {
     options.slots = slots_of(options_.paths);
@@ -326,17 +356,61 @@ void Service::end() {
 }
 
 void Service::look_for_end() {
-  if (leaving_ && server_.idle() && spawner_.idle()) reactor_.stop();
+  if (leaving_ && server_.idle() && spawner_.idle() && runner_->idle()) reactor_.stop();
+}
+
+// Takes `--place FILE` out of the arguments: the packed RemotePlace of a runner that has a store of
+// its own.
+Result<std::optional<RemotePlace>> take_place(int& argc, char** argv) {
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (std::string_view(argv[i]) != "--place") continue;
+    const auto bytes = TRY(read_file(argv[i + 1]));
+    auto place = TRY(wire::decode<RemotePlace>(bytes));
+    std::copy(argv + i + 2, argv + argc + 1, argv + i);
+    argc -= 2;
+    return std::optional<RemotePlace>(std::move(place));
+  }
+  return std::nullopt;
+}
+
+// The place of a runner that has joined a session: its own directories, and the session's blobs, by
+// the identity that was enrolled.
+RemotePlace place_of(const wire::SessionPaths& paths) {
+  const wire::Joined& joined = *paths.joined;
+  RemotePlace place;
+  place.cachedir = joined.place.cachedir;
+  place.sourcedir = joined.place.cachedir + "/sources";
+  place.builddir = joined.place.builddir;
+  place.logdir = joined.place.logdir;
+  place.cas_name = wire::kCasName;
+  place.cas.type = "storage";
+  place.cas.push = true;
+  place.cas.server_cert = paths.state + "/cas.crt";
+  place.cas.client_key = paths.state + "/tls.key";
+  place.cas.client_cert = paths.state + "/tls.crt";
+  const std::string& host = joined.ticket.host;
+  const bool v6 = host.find(':') != std::string::npos;
+  for (const auto& [name, port] : joined.ticket.ports) {
+    if (name == wire::kCasEndpoint)
+      place.cas.url = fmt::format("https://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+  }
+  return place;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  auto place = take_place(argc, argv);
+  if (!place) {
+    std::fprintf(stderr, "sluice-runner: %s\n", place.error().str().c_str());
+    return 2;
+  }
   auto options = wire::parse_service_options(argc, argv);
   if (!options) {
     std::fprintf(stderr, "sluice-runner: %s\n", options.error().str().c_str());
     return 2;
   }
+  if (options->paths.joined) *place = place_of(options->paths);
   std::signal(SIGPIPE, SIG_IGN);
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -344,7 +418,7 @@ int main(int argc, char** argv) {
     ::setrlimit(RLIMIT_NOFILE, &files);
   }
   start_process_log("sluice-runner", options->paths.process_log("sluice-runner"));
-  Service service(std::move(*options));
+  Service service(std::move(*options), std::move(*place));
   if (auto started = service.start(); !started) {
     log::error("{}", started.error().str());
     std::fprintf(stderr, "sluice-runner: %s\n", started.error().str().c_str());

@@ -28,6 +28,7 @@ struct Options {
   std::string push_bind;
   bool allow_push = false;
   std::string server_key, server_cert, client_certs;
+  std::string session_access;
   std::string instance_name;
   std::string quota;
   unsigned silence = 60;
@@ -71,9 +72,17 @@ Status run(const Options& options, const sigset_t& signals) {
     return usage("--client-certs needs --server-key and --server-cert");
   if (options.allow_push && !options.push_bind.empty())
     return usage("--allow-push is for --bind; with --push-bind pushing has an address of its own");
+  if (!options.session_access.empty()) {
+    if (options.server_key.empty() || !options.client_certs.empty() || !options.push_bind.empty())
+      return usage("--session-access needs --server-key and --server-cert, and no other clients");
+  }
   Endpoint endpoint;
+  if (!options.session_access.empty()) {
+    endpoint.access = std::make_shared<sluice::remote::AccessCheck>(options.session_access);
+    endpoint.push = true;
+  }
   endpoint.address = options.bind;
-  endpoint.push = options.allow_push;
+  endpoint.push = endpoint.push || options.allow_push;
   std::string clients;
   for (const auto& [path, to] : {std::pair{&options.server_key, &endpoint.key},
                                  {&options.server_cert, &endpoint.certificate},
@@ -126,6 +135,9 @@ int main(int argc, char** argv) {
   app.add_option("--client-certs", options.client_certs,
                  "File of the certificates that clients' must be signed by (PEM); for --push-bind, "
                  "or for --bind when there is no other");
+  app.add_option("--session-access", options.session_access,
+                 "State directory of a session: who was enrolled there may come, each as what it "
+                 "was enrolled as");
   app.add_option("--quota", options.quota,
                  "Most to keep, as 50G; what was used least recently goes first");
   app.add_option("--client-timeout", options.silence,

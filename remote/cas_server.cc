@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/try.h"
 #include "remote/calls.h"
 #include "remote/grpc.h"
@@ -525,6 +526,33 @@ class Push final : public asset::Push::CallbackService {
   const Common& common_;
 };
 
+// Asks for each call before its service hears of it.
+class ByCertificate final : public grpc::AuthMetadataProcessor {
+ public:
+  explicit ByCertificate(std::shared_ptr<AccessCheck> access) : access_(std::move(access)) {}
+
+  bool IsBlocking() const override { return false; }
+
+  grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context, OutputMetadata*,
+                       OutputMetadata*) override {
+    const auto text = [](grpc::string_ref part) {
+      return std::string_view(part.data(), part.size());
+    };
+    const auto path = metadata.find(":path");
+    const auto shown = context->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+    auto allowed = access_->check(shown.empty() ? std::string_view() : text(shown.front()),
+                                  path == metadata.end() ? std::string_view() : text(path->second),
+                                  system_clock().wall_ns());
+    if (allowed) return grpc::Status::OK;
+    return {allowed.error().reason == "denied" ? grpc::StatusCode::PERMISSION_DENIED
+                                               : grpc::StatusCode::UNAUTHENTICATED,
+            allowed.error().message};
+  }
+
+ private:
+  const std::shared_ptr<AccessCheck> access_;
+};
+
 // One endpoint's services.
 struct Serving {
   explicit Serving(Common with) : common(std::move(with)) {}
@@ -548,12 +576,15 @@ class Server final : public CasServer {
     const bool secure = !endpoint.key.empty();
     if (secure) {
       grpc::SslServerCredentialsOptions options(
-          endpoint.client_certs.empty()
+          endpoint.access ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY
+          : endpoint.client_certs.empty()
               ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
               : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
       options.pem_key_cert_pairs.push_back({endpoint.key, endpoint.certificate});
       options.pem_root_certs = endpoint.client_certs;
       credentials = grpc::SslServerCredentials(options);
+      if (endpoint.access)
+        credentials->SetAuthMetadataProcessor(std::make_shared<ByCertificate>(endpoint.access));
     }
     auto serving = std::make_unique<Serving>(Common{cache, calls_, instance_name, endpoint.push});
     grpc::ServerBuilder builder;
@@ -563,8 +594,9 @@ class Server final : public CasServer {
     builder.SetResourceQuota(memory);
     builder.SetMaxReceiveMessageSize(kMessageLimit);
     builder.SetMaxSendMessageSize(kMessageLimit);
-    // Another server on the same port would get half of our clients.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // Another server on the same port would get half of our clients. A session's supervisor holds
+    // the port, without listening, for the server that is started after one that died.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, endpoint.access ? 1 : 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreams);
     // Clients that are gone without a word hold nothing; those that ask whether we are there may.
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "remote/access_check.h"
 #include "remote/cache.h"
 
 namespace sluice::remote {
@@ -18,6 +19,9 @@ struct Endpoint {
   // PEM, not paths. With a key and a certificate the endpoint speaks TLS; with `client_certs` it
   // takes only clients that show a certificate signed by one of them.
   std::string key, certificate, client_certs;
+  // Not null: clients show certificates that nobody has signed, and each call is asked for there.
+  // Then the port may be held by somebody who doesn't listen.
+  std::shared_ptr<AccessCheck> access;
 };
 
 // A server, which serves in threads of its own until it is destroyed.

@@ -565,9 +565,8 @@ class GrpcPeer final : public Peer {
   std::chrono::steady_clock::time_point token_time_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
+Result<std::unique_ptr<Peer>> connect_with(const RemoteSpec& spec,
+                                           grpc::ChannelArguments arguments) {
   const auto address = model::remote_address(spec.url);
   if (!address) return tl::unexpected<Error>(address.error());
   const auto& [target, secure] = *address;
@@ -591,7 +590,6 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
     }
     credentials = grpc::InsecureChannelCredentials();
   }
-  grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageLimit);
   arguments.SetMaxSendMessageSize(kMessageLimit);
   arguments.SetUserAgentPrefix("sluice/" SLUICE_VERSION);
@@ -602,6 +600,23 @@ Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
       std::make_unique<GrpcPeer>(spec, grpc::CreateCustomChannel(target, credentials, arguments));
   CHECK(peer->load_token());
   return peer;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec) {
+  return connect_with(spec, grpc::ChannelArguments());
+}
+
+Result<std::unique_ptr<Peer>> connect_to(const RemoteSpec& spec, const std::string& server_name) {
+  grpc::ChannelArguments arguments;
+  if (!server_name.empty()) arguments.SetSslTargetNameOverride(server_name);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 500);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
+  // A server that vanished without a word is noticed before its calls' time is up.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  return connect_with(spec, std::move(arguments));
 }
 
 }  // namespace sluice::remote

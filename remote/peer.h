@@ -75,5 +75,8 @@ inline std::chrono::seconds call_timeout(const RemoteSpec& spec) {
 
 // A peer that sends nothing yet. Error: "bad-remote".
 Result<std::unique_ptr<Peer>> connect(const RemoteSpec& spec);
+// The same for a server whose certificate has `server_name` instead of its address' name (""), and
+// which is looked for again within seconds when it was away.
+Result<std::unique_ptr<Peer>> connect_to(const RemoteSpec& spec, const std::string& server_name);
 
 }  // namespace sluice::remote

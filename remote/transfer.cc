@@ -1,6 +1,7 @@
 #include "remote/transfer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
 #include <unordered_map>
 
@@ -16,6 +17,7 @@ namespace sluice::remote {
 namespace {
 
 constexpr std::size_t kThreads = 4;
+constexpr std::chrono::milliseconds kGlance{200};
 // What a digest and its status take in a message, at most.
 constexpr std::size_t kOverhead = 128;
 constexpr std::size_t kBatchCount = 4096;
@@ -47,6 +49,37 @@ Error misbehaved(const Peer& peer, const Error& error) {
 }
 
 }  // namespace
+
+std::vector<Digest> Claims::take(const std::vector<Digest>& wanted, std::vector<Digest>& taken) {
+  std::vector<Digest> mine;
+  const std::lock_guard guard(lock_);
+  for (const Digest& digest : wanted)
+    (claimed_.insert(digest.hash).second ? mine : taken).push_back(digest);
+  return mine;
+}
+
+void Claims::release(const std::vector<Digest>& mine) {
+  {
+    const std::lock_guard guard(lock_);
+    for (const Digest& digest : mine) claimed_.erase(digest.hash);
+  }
+  changed_.notify_all();
+}
+
+void Claims::wait(const std::vector<Digest>& taken, const std::function<bool()>& over) {
+  std::unique_lock guard(lock_);
+  for (const Digest& digest : taken) {
+    while (claimed_.contains(digest.hash)) {
+      if (over()) return;
+      changed_.wait_for(guard, kGlance);
+    }
+  }
+}
+
+Status Transfer::check_cancelled() const {
+  if (cancelled()) return fail("remote", "cancelled", "The transfer was cancelled");
+  return {};
+}
 
 Status Transfer::learn_limit() {
   if (limit_ > 0) return {};
@@ -86,7 +119,8 @@ Status Transfer::each(const Work& work,
     for (;;) {
       const std::size_t index = next++;
       if (index >= work.size()) return;
-      auto done = move(work[index]);
+      auto done = check_cancelled();
+      if (done) done = move(work[index]);
       if (done) continue;
       next = work.size();
       const std::lock_guard guard(lock);
@@ -168,6 +202,25 @@ Result<std::vector<Digest>> Transfer::pull_blobs(const std::vector<Digest>& dige
     }
     wanted.push_back(digest);
   }
+  if (together_.claims == nullptr) return pull_absent(wanted);
+  std::vector<Digest> missing;
+  while (!wanted.empty()) {
+    CHECK(check_cancelled());
+    std::vector<Digest> taken;
+    const std::vector<Digest> mine = together_.claims->take(wanted, taken);
+    auto lacking = pull_absent(mine);
+    together_.claims->release(mine);
+    if (!lacking) return lacking;
+    missing.insert(missing.end(), lacking->begin(), lacking->end());
+    together_.claims->wait(taken, [this] { return cancelled(); });
+    // What somebody else could not fetch is tried here.
+    std::erase_if(taken, [this](const Digest& digest) { return cas_.touch(digest); });
+    wanted = std::move(taken);
+  }
+  return missing;
+}
+
+Result<std::vector<Digest>> Transfer::pull_absent(const std::vector<Digest>& wanted) {
   std::mutex lock;
   std::vector<Digest> missing;
   CHECK(each(divide(wanted), [&](const std::vector<Digest>& batch) -> Status {
@@ -227,8 +280,10 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
 
 Result<bool> Transfer::pull_one(const Digest& digest) {
   auto incoming = TRY(cas_.receive(digest));
-  auto read =
-      peer_.read_stream(digest, [&](std::string_view part) { return incoming.append(part); });
+  auto read = peer_.read_stream(digest, [&](std::string_view part) -> Status {
+    CHECK(check_cancelled());
+    return incoming.append(part);
+  });
   if (read) read = incoming.finish();
   if (read) {
     moved_.bytes += static_cast<std::uint64_t>(digest.size);

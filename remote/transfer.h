@@ -5,7 +5,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
+#include <mutex>
 #include <unordered_set>
 #include <vector>
 
@@ -15,6 +18,27 @@
 
 namespace sluice::remote {
 
+// What several transfers into one store are about to fetch: each blob travels once. Thread-safe.
+class Claims {
+ public:
+  // Takes those of `wanted` that nobody has taken; the others come back as `taken`.
+  std::vector<Digest> take(const std::vector<Digest>& wanted, std::vector<Digest>& taken);
+  void release(const std::vector<Digest>& mine);
+  // Waits until nobody fetches any of them any more, or `over` says so; looks at that now and then.
+  void wait(const std::vector<Digest>& taken, const std::function<bool()>& over);
+
+ private:
+  std::mutex lock_;
+  std::condition_variable changed_;
+  std::unordered_set<std::string> claimed_;
+};
+
+// What a transfer shares with others, and who may end it. Errors then: "cancelled".
+struct Together {
+  Claims* claims = nullptr;
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
 struct Moved {
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<std::uint64_t> blobs{0};
@@ -23,7 +47,8 @@ struct Moved {
 // Moves blobs and trees. Refers to all that it is given; uses threads of its own while it works.
 class Transfer {
  public:
-  Transfer(store::Cas& cas, Peer& peer, Moved& moved) : cas_(cas), peer_(peer), moved_(moved) {}
+  Transfer(store::Cas& cas, Peer& peer, Moved& moved, Together together = {})
+      : cas_(cas), peer_(peer), moved_(moved), together_(together) {}
 
   // The server has answered once.
   bool answered() const { return limit_ > 0; }
@@ -40,10 +65,13 @@ class Transfer {
   // stream.
   using Work = std::vector<std::vector<Digest>>;
 
+  bool cancelled() const { return together_.cancelled != nullptr && *together_.cancelled; }
+  Status check_cancelled() const;
   Status learn_limit();
   Work divide(const std::vector<Digest>& digests) const;
   Status each(const Work& work, const std::function<Status(const std::vector<Digest>&)>& move);
   Result<std::vector<Digest>> pull_blobs(const std::vector<Digest>& digests);
+  Result<std::vector<Digest>> pull_absent(const std::vector<Digest>& digests);
   Result<std::vector<Digest>> pull_batch(const std::vector<Digest>& digests);
   Result<bool> pull_one(const Digest& digest);
   Status push_batch(const std::vector<Digest>& digests);
@@ -51,6 +79,7 @@ class Transfer {
   store::Cas& cas_;
   Peer& peer_;
   Moved& moved_;
+  const Together together_;
   std::size_t limit_ = 0;
 };
 

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "model/names.h"
+#include "model/source_kinds.h"
+#include "scheduler/travel.h"
 #include "wire/access.h"
 #include "wire/snapshot.h"
 
@@ -122,7 +124,17 @@ void Dispatcher::dispatch() {
       }
       wanting = true;
       if (active >= most) break;
-      const Runner* const runner = fleet_.freest(type.action, limit);
+      const Runner* runner = fleet_.freest(type.action, limit);
+      // What stays goes to a runner of this machine that has a slot for it.
+      if (runner != nullptr && runner->offer.remote && !type.traits().brief &&
+          !why_it_stays(e).empty()) {
+        const auto here =
+            std::find_if(fleet_.known().begin(), fleet_.known().end(), [&](const auto& entry) {
+              return !entry.second->offer.remote &&
+                     entry.second->given[static_cast<std::size_t>(resource)] < limit;
+            });
+        runner = here == fleet_.known().end() ? nullptr : here->second;
+      }
       if (runner == nullptr) break;
       auto& batch = batches[runner->instance];
       batch.first = runner;
@@ -160,6 +172,7 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::str
   const QueueType& type = run().type(run().queue_of(e));
   wire::Job job;
   if (type.traits().needs == model::Needs::kInputs && !add_inputs(e, job)) return false;
+  if (runner.offer.remote && !type.traits().brief && !add_elsewhere(e, job)) return false;
   AttemptGiven change;
   change.at = changes_.stamp();
   change.id = next_attempt(e);
@@ -220,6 +233,43 @@ bool Dispatcher::add_inputs(ElementIndex e, wire::Job& job) {
   if (const auto digest = loaded().answers.sources.find(e);
       digest != loaded().answers.sources.end())
     job.sources = digest->second;
+  return true;
+}
+
+std::string Dispatcher::why_it_stays(ElementIndex e) const {
+  const auto body = wire::unpack_body(loaded().element(e).body);
+  if (!body) return body.error().message;
+  std::vector<wire::SourceList> told;
+  if (loaded().element(e).lists_sources) {
+    for (const ElementIndex d : loaded().graph.staging(e)) {
+      auto dependency = wire::unpack_body(loaded().element(d).body);
+      if (!dependency) return dependency.error().message;
+      told.push_back({std::move(dependency->sources)});
+    }
+  }
+  return scheduler::why_it_stays(run().type(run().queue_of(e)).action, *body, told);
+}
+
+bool Dispatcher::add_elsewhere(ElementIndex e, wire::Job& job) {
+  const model::Element& element = loaded().element(e);
+  const auto give_up = [&](const Error& error) {
+    log::error("{}: {}", element.full_name, error.str());
+    narrator_.error(error, clock_.wall_ns());
+    (void)changes_.commit(RunSteered{changes_.stamp(), "terminate", 0});
+    return false;
+  };
+  // A scheduler that was started again has no roots of sources: they are read when they are needed.
+  if (job.sources.empty() && element.has_sources) {
+    if (auto asked = loaded().ask_sources(store_, e); !asked) return give_up(asked.error());
+    if (const auto found = loaded().answers.sources.find(e);
+        found != loaded().answers.sources.end())
+      job.sources = found->second;
+  }
+  const auto body = wire::unpack_body(element.body);
+  if (!body) return give_up(body.error());
+  auto inputs = further_inputs(store_, loaded().project(e).name, element.name, *body, job);
+  if (!inputs) return give_up(inputs.error());
+  job.inputs = std::move(*inputs);
   return true;
 }
 

@@ -68,6 +68,13 @@ class Dispatcher {
   bool waits_for_order();
   void ask_for_runner();
   bool give(ElementIndex e, const Runner& runner, std::vector<std::string>& jobs);
+  // Why an element's job in its present queue can't be done elsewhere; "" when it can.
+  std::string why_it_stays(ElementIndex e) const;
+  // Adds what a runner that has a store of its own has to be told. False as add_inputs().
+  bool add_elsewhere(ElementIndex e, wire::Job& job);
+  // Takes over what such a runner has sent: the log and, when the attempt made one, the artifact.
+  // An error becomes the result's (J85, J86).
+  void take_over(const Attempt& attempt, wire::JobResult& result);
   // Adds what a build is told of its inputs. False when the store has lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);

@@ -5,7 +5,9 @@
 
 #include "base/log.h"
 #include "base/try.h"
+#include "model/source_kinds.h"
 #include "scheduler/dispatcher.h"
+#include "wire/snapshot.h"
 
 namespace sluice::scheduler {
 
@@ -51,6 +53,44 @@ void take_digests(wire::JobResult& result, const CachedArtifact& found) {
 }
 
 }  // namespace
+
+void Dispatcher::take_over(const Attempt& attempt, wire::JobResult& result) {
+  const auto blame = [&](const Error& error) {
+    log::error("{} sent what can't be taken: {}", attempt.runner, error.str());
+    result.status = Outcome::kError;
+    result.error = wire::ErrorBody::from(error);
+  };
+  if (auto kept = store_.keep_log(result.log, result.log_tail, attempt.section.log_file); !kept)
+    log::warn("{}: {}", attempt.section.log_file, kept.error().str());
+  result.artifact.reset();
+  const bool failed = result.status == Outcome::kFailure;
+  if (attempt.traits().yields != model::Yields::kArtifact ||
+      (result.status != Outcome::kSuccess && !failed))
+    return;
+  // A failure that could not be cached is one all the same.
+  if (failed && result.artifact_message.empty()) return;
+  const ElementIndex e = attempt.element;
+  const model::Element& element = loaded().element(e);
+  const auto body = wire::unpack_body(element.body);
+  if (!body) return blame(body.error());
+  Adoption wanted;
+  wanted.project = loaded().project(e).name;
+  wanted.element = element.name;
+  wanted.keys = element.keys;
+  for (const ElementIndex d : loaded().graph.staging(e)) {
+    const model::Element& dependency = loaded().element(d);
+    wanted.dependencies.push_back(
+        {loaded().project(d).name, dependency.name, dependency.keys.full});
+  }
+  wanted.success = !failed;
+  wanted.workspaced = model::has_workspace(*body);
+  wanted.has_sources = !body->sources.empty();
+  const std::string& log_file = attempt.section.log_file;
+  wanted.log_name = log_file.substr(log_file.rfind('/') + 1);
+  wanted.key_inputs = body->key_inputs;
+  if (auto adopted = store_.adopt(wanted, result.artifact_message); !adopted)
+    blame(adopted.error());
+}
 
 void Dispatcher::check_built(const Attempt& attempt, wire::JobResult& result) {
   const model::Element& element = loaded().element(attempt.element);
@@ -114,6 +154,14 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result) {
   const ElementIndex e = attempt.element;
   const model::Element& element = loaded().element(e);
   const model::Yields yields = attempt.traits().yields;
+  const Runner* const runner = fleet_.find(attempt.runner);
+  if (runner != nullptr && runner->offer.remote && !attempt.traits().brief) {
+    take_over(attempt, result);
+    // What went wrong between two stores is no fault of the element's: another attempt may do
+    // better (J87).
+    if (result.status == Outcome::kError && result.error && result.error->domain == "remote")
+      return lose(result.id, result.error->message);
+  }
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
   if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure))
     check_built(attempt, result);

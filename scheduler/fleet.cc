@@ -124,6 +124,7 @@ Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, 
   runner.slots = hello.slots;
   runner.heard = now;
   runner.suspended = false;
+  runner.offer.remote = hello.remote;
   known_.emplace(runner.instance, &runner);
   peers_.insert_or_assign(peer, &runner);
   for (std::size_t i = 0; i < kResources; ++i) given_[i] += runner.given[i];
@@ -319,9 +320,9 @@ Runner* Fleet::freest(Action action, std::uint32_t limit) {
 void Fleet::add_to(StateDigest& digest) const {
   digest.add(runners_.size());
   for (const auto& [name, runner] : runners_) {
-    const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, died,
-                 leases, given, earliest, place] = runner;
-    (void)host, (void)heard, (void)given, (void)earliest, (void)place;
+    const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, offer,
+                 died, leases, given, earliest, place] = runner;
+    (void)host, (void)heard, (void)given, (void)earliest, (void)place, (void)offer;
     digest.add(instance);
     digest.add(known);
     digest.add(died);

@@ -48,6 +48,11 @@ struct Lease {
   Duration until{};
 };
 
+// What a runner says of itself besides, from its last HELLO.
+struct Offer {
+  bool remote = false;  // it has a store of its own
+};
+
 // A runner by its instance: one that is known, or one that isn't (any more, or yet) and has
 // attempts all the same.
 struct Runner {
@@ -61,6 +66,7 @@ struct Runner {
   std::uint32_t slots = 0;
   Duration heard{};
   bool suspended = false;
+  Offer offer;
 
   std::uint64_t died = 0;                         // the newest epoch that is known to be dead
   std::map<std::uint64_t, Lease> leases;          // by job

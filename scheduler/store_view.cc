@@ -7,15 +7,12 @@
 #include <thread>
 #include <vector>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/tail.h"
 #include "base/threads.h"
 #include "base/try.h"
+#include "scheduler/adoption.h"
 #include "store/artifact.h"
 #include "store/cas.h"
 #include "store/complete.h"
@@ -107,6 +104,31 @@ class LocalStoreView final : public StoreView {
                                                         : std::string_view(sources_key));
   }
 
+  Status adopt(const Adoption& wanted, const model::Digest& message) override {
+    if (!artifacts_) return not_open();
+    doubt();
+    return adopt_artifact(*cas_, *artifacts_, *sources_, wanted, message);
+  }
+
+  Status keep_log(const model::Digest& log, std::string_view tail,
+                  const std::string& path) override {
+    if (!cas_) return not_open();
+    return write_log(*cas_, log, tail, path);
+  }
+
+  Result<std::optional<model::Digest>> message_of(const ArtifactName& name) override {
+    if (!artifacts_) return not_open();
+    doubt();
+    const auto found = TRY(artifacts_->lookup(name.project, name.element, name.key));
+    if (!found || found->buildtree.empty() || found->sources.empty() ||
+        !artifacts_->tree_complete(found->buildtree) || !artifacts_->tree_complete(found->sources))
+      return std::nullopt;
+    const auto bytes =
+        TRY(artifacts_->message(store::artifact_ref(name.project, name.element, name.key)));
+    if (!bytes) return std::nullopt;
+    return std::optional<model::Digest>(TRY(cas_->add(*bytes)));
+  }
+
   Status replay_log(const CachedArtifact& artifact, const std::string& path,
                     const std::string& last_line) override {
     if (!cas_) return not_open();
@@ -122,22 +144,7 @@ class LocalStoreView final : public StoreView {
   }
 
   std::string log_tail(const std::string& path, std::uint32_t lines) override {
-    constexpr off_t kMost = 256 << 10;
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    struct stat info {};
-    if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
-    const off_t from = info.st_size > kMost ? info.st_size - kMost : 0;
-    if (::lseek(fd.get(), from, SEEK_SET) < 0) return {};
-    auto text = read_all(fd.get());
-    if (!text) return {};
-    std::size_t end = text->find_last_not_of("\n");
-    if (end == std::string::npos) return {};
-    text->resize(end + 1);
-    std::size_t start = text->size();
-    for (std::uint32_t i = 0; i < lines && start != std::string::npos && start > 0; ++i)
-      start = text->rfind('\n', start - 1);
-    if (start != std::string::npos && start > 0) text->erase(0, start + 1);
-    return std::move(*text);
+    return tail_of(path, lines);
   }
 
   void forget() override {

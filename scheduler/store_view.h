@@ -34,6 +34,22 @@ struct ArtifactName {
   std::string_view project, element, key;
 };
 
+// What the artifact of an attempt must be, to be taken from a runner that has made it in a store of
+// its own.
+struct Adoption {
+  struct Dependency {
+    std::string project, element, key;
+  };
+  std::string project, element;
+  model::Keys keys;
+  std::vector<Dependency> dependencies;  // in staging order
+  bool success = true;
+  bool workspaced = false;
+  bool has_sources = true;
+  std::string log_name;    // file name of the attempt's log
+  std::string key_inputs;  // kept with it; "": none
+};
+
 // The store as the scheduler asks it. One thread. Errors are those of the system or the store; that
 // something isn't there is none.
 class StoreView {
@@ -51,6 +67,16 @@ class StoreView {
   virtual Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) = 0;
   // The root of what an element's sources stage, when all of it is there.
   virtual Result<std::optional<model::Digest>> sources(const std::string& sources_key) = 0;
+  // Takes an artifact whose message and blobs a runner has sent: checks that it is what the attempt
+  // was to make, and that all that it refers to is whole, and writes its refs, as a build here
+  // would. Errors: domain "remote", "bad-result" with what is wrong; those of the system.
+  virtual Status adopt(const Adoption& wanted, const model::Digest& message) = 0;
+  // Writes the log that a runner has sent to the file `path` (its directories are made), or where
+  // that can't be had `tail`, its end. Nothing is written when there is neither.
+  virtual Status keep_log(const model::Digest& log, std::string_view tail,
+                          const std::string& path) = 0;
+  // The message of an artifact that has a build tree and its sources, all of it here, as a blob.
+  virtual Result<std::optional<model::Digest>> message_of(const ArtifactName& name) = 0;
   // Writes the logs of a cached failure and a last line to a new log file (its directories are
   // made).
   virtual Status replay_log(const CachedArtifact& artifact, const std::string& path,

@@ -112,6 +112,23 @@ struct FakeStore final : StoreView {
     if (!sources_there.contains(key)) return std::optional<model::Digest>{};
     return model::Digest{key, 1};
   }
+  Status adopt(const Adoption& wanted, const model::Digest& message) override {
+    adopted.push_back(wanted);
+    if (message.hash != "good") return fail("remote", "bad-result", "It is another artifact");
+    add(wanted.element, wanted.success);
+    return {};
+  }
+  Status keep_log(const model::Digest& log, std::string_view tail,
+                  const std::string& path) override {
+    logs.push_back(path + ": " + (log.empty() ? std::string(tail) : log.hash));
+    return {};
+  }
+  Result<std::optional<model::Digest>> message_of(const ArtifactName& name) override {
+    if (!artifacts.contains(std::string(name.key))) return std::nullopt;
+    return model::Digest{"message-" + std::string(name.key), 1};
+  }
+  std::vector<Adoption> adopted;
+  std::vector<std::string> logs;
   Status replay_log(const CachedArtifact&, const std::string& path,
                     const std::string& last_line) override {
     replayed.push_back(path + ": " + last_line);

@@ -109,18 +109,21 @@ Completeness::Stamps Completeness::stamps(const Cas& cas, std::int64_t settled_b
 std::optional<std::uint64_t> Completeness::names_of(const Digest& root) {
   const std::lock_guard lock(mutex_);
   const auto found = known_.find(root.hash);
-  return found == known_.end() ? Names{} : Names{found->second};
+  if (found == known_.end()) return std::nullopt;
+  Known& known = found->second;
+  if (known.size < 0 && cas_.touch(root)) known.size = root.size;
+  return known.size == root.size ? Names{known.names} : Names{};
 }
 
 void Completeness::learn(const Digest& root, std::uint64_t names) {
   const std::lock_guard lock(mutex_);
-  if (known_.emplace(root.hash, names).second) changed_ = true;
+  if (known_.emplace(root.hash, Known{names, root.size}).second) changed_ = true;
 }
 
 // One walk over a tree, whose findings are noted when all of it is there.
 struct Completeness::Walk {
   Completeness& of;
-  std::unordered_map<std::string, std::uint64_t> seen;
+  std::unordered_map<std::string, Known> seen;
   Workers workers{0, kFewTouches};
 
   bool touch(const Digest& digest, bool was_whole) const {
@@ -131,7 +134,8 @@ struct Completeness::Walk {
   Names look_at(const Digest& root, unsigned depth, bool was_whole) {
     if (depth > kMaxDepth || workers.failed()) return std::nullopt;
     if (const Names known = of.names_of(root)) return known;
-    if (const auto met = seen.find(root.hash); met != seen.end()) return met->second;
+    if (const auto met = seen.find(root.hash); met != seen.end() && met->second.size == root.size)
+      return met->second.names;
     was_whole = was_whole || of.before_.contains(root.hash);
     if (!touch(root, was_whole)) return std::nullopt;
     auto directory = read_directory(of.cas_, root);
@@ -156,7 +160,7 @@ struct Completeness::Walk {
       if (!below) return std::nullopt;
       names = std::min(names + *below, kManyNames);
     }
-    seen.emplace(root.hash, names);
+    seen.emplace(root.hash, Known{names, root.size});
     return names;
   }
 };
@@ -166,7 +170,7 @@ bool Completeness::tree(const Digest& root) {
   Walk walk{*this, {}};
   const Names names = walk.look_at(root, 0, false);
   if (!names || !walk.workers.finish()) return false;
-  for (const auto& [hash, below] : walk.seen) learn({hash, 0}, below);
+  for (const auto& [hash, below] : walk.seen) learn({hash, below.size}, below.names);
   return unfolds(cas_, root, *names);
 }
 
@@ -201,7 +205,7 @@ Completeness::Completeness(const Cas& cas) : cas_(cas), made_(stamps(cas, INT64_
     if (text_line.size() < 66) break;
     std::from_chars(text_line.data() + 65, text_line.data() + text_line.size(), names);
     if (same) {
-      known_.emplace(text_line.substr(0, 64), names);
+      known_.emplace(text_line.substr(0, 64), Known{names, -1});
     } else {
       before_.emplace(text_line.substr(0, 64));
     }
@@ -234,7 +238,7 @@ Status Completeness::save() {
   for (std::size_t i = 0; i < now.size(); ++i)
     text += fmt::format("{:016x}", now[i] == made_[i] ? now[i] : 0);
   text += '\n';
-  for (const auto& [hash, names] : known_) text += fmt::format("{} {}\n", hash, names);
+  for (const auto& [hash, known] : known_) text += fmt::format("{} {}\n", hash, known.names);
   changed_ = false;
   return write_file_atomic(path_of(cas_), text);
 }

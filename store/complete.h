@@ -58,6 +58,12 @@ class Completeness {
   static Stamps stamps(const Cas& cas, std::int64_t settled_before_ns);
 
   struct Walk;
+  struct Known {
+    std::uint64_t names = 0;
+    // Of the root's message: a digest with another one names nothing. -1: it was read from the
+    // file, which doesn't say.
+    std::int64_t size = -1;
+  };
   std::optional<std::uint64_t> names_of(const Digest& root);
   void learn(const Digest& root, std::uint64_t names);
 
@@ -67,7 +73,7 @@ class Completeness {
   std::unordered_set<std::string> before_;
   std::mutex mutex_;  // of all below
   // Root digests, with the number of names below each, every occurrence counted.
-  std::unordered_map<std::string, std::uint64_t> known_;
+  std::unordered_map<std::string, Known> known_;
   bool changed_ = false;
   bool lost_ = false;  // nothing may be saved any more
 };

@@ -15,6 +15,8 @@ namespace sluice::store {
 namespace {
 
 constexpr char kReadOnly[] = "SubtreeReadOnly";
+// One of a million files is 150 MB.
+constexpr std::int64_t kMostMessage = std::int64_t{256} << 20;
 
 tl::unexpected<Error> bad(std::string what) {
   return fail("virtual-fs", "bad-directory", fmt::format("Malformed Directory message: {}", what));
@@ -167,6 +169,9 @@ Result<Directory> decode_directory(std::string_view bytes) {
 
 Result<Directory> read_directory(const Cas& cas, const Digest& digest) {
   if (digest == empty_digest()) return Directory{};
+  // A message is held in memory, and a stranger's tree may name anything as one.
+  if (digest.size > kMostMessage)
+    return bad(fmt::format("{} has {} bytes, which no directory has", digest.hash, digest.size));
   auto bytes = TRY(cas.read(digest));
   return decode_directory(bytes);
 }

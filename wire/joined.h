@@ -19,6 +19,8 @@ namespace sluice::wire {
 inline constexpr const char* kRemoteEndpoints[] = {"control",  "records", "live-in",
                                                    "live-out", "jobs",    "cas"};
 inline constexpr std::string_view kCasEndpoint = "cas";
+// The name in its certificate, whatever its host is called.
+inline constexpr const char* kCasName = "sluice-session";
 
 // Where a session is to listen, and listens: access/listen below its state directory. Written by
 // who starts it; the supervisor fills in ports that the system has chosen.

@@ -1,0 +1,185 @@
+// The part of a runner that has a store of its own: what a job needs is fetched before its process
+// starts, and what it made is uploaded before its result is said (spec/jobs.md, J80 to J89).
+#include <algorithm>
+#include <set>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/tail.h"
+#include "jobs/inputs.h"
+#include "jobs/runner.h"
+#include "model/names.h"
+
+namespace sluice::jobs {
+
+namespace {
+
+// As many processes as BuildStream lets a build have where nobody says otherwise.
+constexpr std::uint32_t kMostDefaultJobs = 8;
+
+}  // namespace
+
+std::vector<wire::JobInput> inputs_of(const wire::Job& job) {
+  std::vector<wire::JobInput> inputs;
+  std::set<std::pair<std::string_view, std::string>> seen;
+  const auto add = [&](std::string_view kind, const model::Digest& digest) {
+    if (!digest.empty() && seen.emplace(kind, digest.hash).second)
+      inputs.push_back({std::string(kind), {}, digest});
+  };
+  for (const model::ArtifactRef& dependency : job.dependencies) {
+    add("tree", dependency.files);
+    add("blob", dependency.public_data);
+    add("blob", dependency.low_diversity_meta);
+  }
+  add("tree", job.sources);
+  inputs.insert(inputs.end(), job.inputs.begin(), job.inputs.end());
+  return inputs;
+}
+
+void Runner::take_place(model::Settings& settings) const {
+  const RemotePlace& place = *options_.place;
+  settings.cachedir = place.cachedir;
+  settings.sourcedir = place.sourcedir;
+  settings.builddir = place.builddir;
+  settings.logdir = place.logdir;
+  settings.workspacedir.clear();
+  settings.config_file.clear();
+  // What the machine can do is this one's, not the session's host's (J84).
+  settings.max_jobs =
+      place.max_jobs != 0 ? place.max_jobs : std::clamp(options_.processors, 1u, kMostDefaultJobs);
+  settings.builders = options_.slots;
+}
+
+// Has the inputs of the next job come while others run.
+void Runner::prefetch_next() {
+  for (Waiting& waiting : waiting_) {
+    if (!waiting.travels) continue;
+    if (!std::exchange(waiting.prefetched, true))
+      outputs_.prefetch(waiting.job.id, inputs_of(waiting.job));
+    return;
+  }
+}
+
+void Runner::on_transfer(const wire::JobId& id, wire::HelperVerb verb,
+                         const wire::HelperReply& reply) {
+  switch (verb) {
+    case wire::HelperVerb::kPrefetch: {
+      // One that failed is tried again when the job starts, and told of then.
+      if (const auto found = running_.find(id); found != running_.end())
+        found->second.fetched += reply.bytes;
+      for (Waiting& waiting : waiting_) {
+        if (waiting.job.id == id) waiting.fetched += reply.bytes;
+      }
+      return;
+    }
+    case wire::HelperVerb::kFetch: return on_fetched(id, reply);
+    case wire::HelperVerb::kUpload: return on_uploaded(id, reply);
+    case wire::HelperVerb::kCancel:
+    case wire::HelperVerb::kForget: return;
+  }
+}
+
+void Runner::on_transfer_waits(const wire::JobId& id, const std::string& why) {
+  const auto found = running_.find(id);
+  if (found == running_.end() || std::exchange(found->second.said_waiting, true)) return;
+  JobEvent event;
+  event.kind = "message";
+  event.time = clock_.wall_ns();
+  event.level = "warn";
+  event.text = "The session's store can't be reached, trying again";
+  event.detail = why;
+  say(found->second, event);
+}
+
+void Runner::on_fetched(const wire::JobId& id, const wire::HelperReply& reply) {
+  const auto found = running_.find(id);
+  if (found == running_.end() || found->second.phase != Running::Phase::kFetches) return;
+  found->second.fetched += reply.bytes;
+  if (reply.error) {
+    end_without_process(id, model::Outcome::kError, *reply.error);
+    return pump();
+  }
+  found->second.phase = Running::Phase::kFetched;
+  if (!suspended_) begin(id);
+}
+
+void Runner::begin_fetched() {
+  std::vector<wire::JobId> ready;
+  for (const auto& [id, job] : running_) {
+    if (job.phase == Running::Phase::kFetched) ready.push_back(id);
+  }
+  for (const wire::JobId& id : ready) begin(id);
+}
+
+void Runner::begin(const wire::JobId& id) {
+  Running& job = running_.at(id);
+  const JobStart start = std::move(*job.start);
+  job.start.reset();
+  job.phase = Running::Phase::kRuns;
+  if (auto begun = outputs_.start(start); !begun) {
+    end_without_process(id, model::Outcome::kError, wire::ErrorBody::from(begun.error()));
+    pump();
+  }
+}
+
+void Runner::upload(const wire::JobId& id, Running& job) {
+  wire::JobResult& result = *job.result;
+  job.phase = Running::Phase::kUploads;
+  result.log_file = job.section.log_file;
+  result.log_tail = tail_of(job.log_path, job.tail_lines);
+  result.fetched = job.fetched;
+  // What was fetched, or was there, is gone: this machine's fault, not the element's (J87).
+  if (result.error && result.error->domain == "cas" && result.error->reason == "missing-blob") {
+    outputs_.forget_blobs();
+    result.error->domain = "remote";
+    result.error->reason = "inputs-lost";
+  }
+  std::string ref;
+  if (result.artifact) {
+    const model::ArtifactRef& artifact = *result.artifact;
+    ref = model::artifact_ref(artifact.project, artifact.element, artifact.key);
+  }
+  outputs_.upload(id, std::move(ref), job.log_path);
+}
+
+void Runner::on_uploaded(const wire::JobId& id, const wire::HelperReply& reply) {
+  const auto found = running_.find(id);
+  if (found == running_.end() || found->second.phase != Running::Phase::kUploads) return;
+  Running job = std::move(found->second);
+  running_.erase(found);
+  wire::JobResult result = std::move(*job.result);
+  result.uploaded = reply.bytes;
+  if (reply.error) {
+    result.status = model::Outcome::kError;
+    result.error = *reply.error;
+    result.artifact.reset();
+  } else {
+    result.artifact_message = reply.artifact;
+    result.log = reply.log;
+    // The session's host has it now.
+    if (!job.log_path.empty()) ::unlink(job.log_path.c_str());
+  }
+  finish(id, std::move(result), job.last_record);
+  pump();
+}
+
+void Runner::end_without_process(const wire::JobId& id, model::Outcome status,
+                                 const wire::ErrorBody& error) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  Running job = std::move(found->second);
+  running_.erase(found);
+  wire::JobResult result;
+  result.id = id;
+  result.status = status;
+  result.error = error;
+  result.elapsed = (now() - job.started - job.paused).count();
+  result.log_file = job.section.log_file;
+  result.fetched = job.fetched;
+  finish(id, std::move(result), job.last_record);
+}
+
+}  // namespace sluice::jobs
