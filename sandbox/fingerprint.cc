@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -29,14 +30,27 @@ std::string bubblewrap_version() {
   return text;
 }
 
+bool write_whole(const char* path, const char* text, std::size_t size) {
+  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+  const bool written = file >= 0 && ::write(file, text, size) == static_cast<ssize_t>(size);
+  if (file >= 0) ::close(file);
+  return written;
+}
+
 // Whether an overlay can be mounted in a user namespace of ours. A child tries, in namespaces that
 // end with it; it has the memory of a process with threads, so that it does nothing but system
-// calls. /proc is what is there on every machine to mount upon.
+// calls. Directories in a tmpfs can be made only by a user whom the namespace knows; /proc is what
+// is there on every machine to mount upon.
 bool mounts_overlays() {
+  const std::string user = fmt::format("0 {} 1\n", ::geteuid());
+  const std::string group = fmt::format("0 {} 1\n", ::getegid());
   const pid_t child = ::fork();
   if (child < 0) return false;
   if (child == 0) {
     const bool mounted = ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
+                         write_whole("/proc/self/setgroups", "deny", 4) &&
+                         write_whole("/proc/self/uid_map", user.data(), user.size()) &&
+                         write_whole("/proc/self/gid_map", group.data(), group.size()) &&
                          ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                          ::mount("tmpfs", "/proc", "tmpfs", 0, "mode=0755") == 0 &&
                          ::mkdir("/proc/a", 0755) == 0 && ::mkdir("/proc/b", 0755) == 0 &&
