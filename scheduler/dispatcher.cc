@@ -50,6 +50,7 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
   };
   for (const JobDuration& job : jobs) known[name(job.action, job.project, job.element)] = job.time;
   std::vector<std::int64_t> own(loaded().size(), 0);
+  expected_.assign(loaded().size(), 0);
   // What has never been done takes as long as what has, on average.
   for (std::size_t q = 0; q < run().queues(); ++q) {
     const QueueType& type = run().type(q);
@@ -65,6 +66,7 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
         continue;
       }
       own[e] += found->second;
+      if (type.traits().needs == model::Needs::kInputs) expected_[e] = found->second;
       sum += found->second;
       ++count;
     }
@@ -75,7 +77,7 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
 }
 
 void Dispatcher::ask_for_runner() {
-  if (fleet_.size() != 0 || runner_asked_) return;
+  if (choice_.own() != 0 || runner_asked_) return;
   runner_asked_ = true;
   changes_.start_runner();
 }
@@ -83,6 +85,9 @@ void Dispatcher::ask_for_runner() {
 void Dispatcher::run_started() {
   order_asked_ = false;
   order_until_.reset();
+  grouped_ = false;
+  waiting_.clear();
+  expected_.clear();
 }
 
 void Dispatcher::dispatch() {
@@ -93,8 +98,8 @@ void Dispatcher::dispatch() {
   for (std::size_t q = 0; q < run().queues(); ++q) {
     held[static_cast<std::size_t>(run().type(q).traits().resource)] += run().counts(q).active;
   }
-  // The jobs for each runner, by its instance.
-  std::map<std::string_view, std::pair<const Runner*, std::vector<std::string>>> batches;
+  if (choice_.open()) group();
+  Batches batches;
   bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run().queues(); q-- > 0;) {
@@ -102,6 +107,11 @@ void Dispatcher::dispatch() {
     const QueueType& type = run().type(q);
     const Resource resource = type.traits().resource;
     std::uint32_t& active = held[static_cast<std::size_t>(resource)];
+    // Brief jobs have no requirements, and are given by credit alone.
+    if (choice_.open() && !type.traits().brief) {
+      wanting = dispatch_by_class(q, active, batches, replayed) || wanting;
+      continue;
+    }
     const std::uint32_t limit = model()->limit(resource);
     const Fleet::Credit credit =
         fleet_.credit(type.action, limit, model()->limits[static_cast<std::size_t>(resource)]);
@@ -132,6 +142,7 @@ void Dispatcher::dispatch() {
       ++active;
     }
   }
+  if (choice_.open() || !waiting_.empty()) note_waiting();
   for (const auto& [instance, batch] : batches) {
     const auto& [runner, jobs] = batch;
     if (jobs.empty()) continue;
@@ -153,12 +164,16 @@ wire::JobId Dispatcher::next_attempt(ElementIndex e) const {
   return {history->second.job, history->second.attempts + 1};
 }
 
-// False when it isn't given: the store lost what it needs, or can't be read.
 bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::string>& jobs) {
+  wire::Job job;
+  const bool builds = run().type(run().queue_of(e)).traits().needs == model::Needs::kInputs;
+  return (!builds || add_inputs(e, job)) && give(e, runner, std::move(job), jobs);
+}
+
+bool Dispatcher::give(ElementIndex e, const Runner& runner, wire::Job job,
+                      std::vector<std::string>& jobs) {
   const model::Element& element = loaded().element(e);
   const QueueType& type = run().type(run().queue_of(e));
-  wire::Job job;
-  if (type.traits().needs == model::Needs::kInputs && !add_inputs(e, job)) return false;
   AttemptGiven change;
   change.at = changes_.stamp();
   change.id = next_attempt(e);
@@ -187,7 +202,7 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::str
   job.element.bytes = wire::encode(body);
   job.keys = element.keys;
   job.log_file = change.log_file;
-  job.settings.bytes = loaded().packed_settings;
+  job.settings.bytes = settings_for(runner);
   job.skip_incomplete = run().verb() != Action::kPush;
   job.remotes = run().remotes(e, type.action);
   jobs.push_back(wire::encode(job));
@@ -262,6 +277,7 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
   if (lost.artifacts.empty()) return out;
   lost.at = changes_.stamp();
   CHECK(changes_.commit(lost));
+  grouped_ = false;
   return std::vector<model::ArtifactRef>{};
 }
 

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "sandbox/fingerprint.h"
 #include "scheduler/core.h"
 #include "scheduler/durations.h"
 #include "scheduler/usage.h"
@@ -180,6 +181,9 @@ Status Service::start() {
   core.verb = session_verb(paths);
   core.epoch = options_.epoch;
   core.lease = lease_of_environment();
+  // Runners come from elsewhere to a session that has keys for them (wire/access.h).
+  core.listens = path_exists(paths.state + "/access/keys");
+  core.fingerprint = sandbox::build_fingerprint;
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
   usage_ = std::make_unique<UsageMeter>(
       reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
@@ -349,7 +353,8 @@ void Service::on_request(const wire::Request& request,
     respond(std::move(answered));
   };
   const std::string& command = request.command;
-  if (command != "status" && command != "ping" && request.role == "observe") {
+  if (command != "status" && command != "ping" && command != "runners" &&
+      request.role == "observe") {
     return answer(fail("scheduler", "not-allowed",
                        fmt::format("'{}' may not be asked for by an observer", command)));
   }
@@ -372,6 +377,13 @@ void Service::on_request(const wire::Request& request,
       respond(std::move(reply));
       look_at_cache();
     }
+  } else if (command == "runners") {
+    reply.result.bytes = wire::encode(core_->runners());
+    respond(std::move(reply));
+  } else if (command == "drain-runner" || command == "stop-runner") {
+    auto arguments = wire::decode<wire::RunnerArguments>(request.arguments.bytes);
+    answer(arguments ? core_->send_away(arguments->name, command == "stop-runner")
+                     : Status(forward(arguments)));
   } else if (command == "suspend") {
     core_->suspend(answer);
   } else if (command == "resume") {
