@@ -115,6 +115,7 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
   const model::Element& element = loaded().element(e);
   const model::Yields yields = attempt.traits().yields;
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
+  result.elapsed = std::max<std::int64_t>(result.elapsed, 0);  // whatever the runner's clock does
   if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure))
     check_built(attempt, result);
   if (yields == model::Yields::kPulledArtifact && done) check_pulled(attempt, result);
