@@ -72,6 +72,8 @@ class Assembler {
       if (element.keys.full.empty()) element.keys.full = keys_.strong(index);
       keys_.set_full(index, element.keys.full);
     }
+    element.platform = std::move(resolved.platform);
+    element.labels = std::move(resolved.labels);
     element.sources_key = std::move(resolved.sources_key);
     element.has_sources = resolved.has_sources;
     element.sources_resolved = resolved.sources_resolved;

@@ -108,6 +108,12 @@ Spans queues_row(const wire::Event& status) {
   return spans;
 }
 
+// What waits for a runner that isn't there.
+Spans waiting_row(const wire::Event& status) {
+  if (status.text.empty()) return {};
+  return {{clean_line(status.text), kError}};
+}
+
 Spans cache_row(const wire::Event& status) {
   Spans spans;
   if (!status.cache) return spans;
@@ -204,7 +210,7 @@ std::vector<Row> status_rows(const wire::Event& status, Duration since, Size siz
   const std::int64_t passed = ticking(status) ? since.count() : 0;
   for (auto& [spans, fill] :
        {std::pair{session_row(status, passed, stale), '='}, std::pair{queues_row(status), ' '},
-        std::pair{cache_row(status), ' '}}) {
+        std::pair{waiting_row(status), ' '}, std::pair{cache_row(status), ' '}}) {
     if (rows.size() < room && !spans.empty())
       rows.push_back(row_of(centered(spans, columns, fill), columns, paint));
   }

@@ -153,6 +153,32 @@ TEST_CASE("the status area stands below the lines") {
   }
 }
 
+TEST_CASE("J73: what waits for a runner is said in the status area, as long as it does") {
+  Bench bench;
+  auto waiting = status(10, {});
+  waiting["text"] = "a.bst waits for a runner: linux/aarch64 \x1b[2J";
+  bench.renderer->live(packed(waiting));
+  bench.run(1s);
+  CHECK(bench.terminal.text().find("a.bst waits for a runner: linux/aarch64") != std::string::npos);
+  bench.renderer->live(packed(status(11, {})));
+  bench.run(1s);
+  CHECK(bench.terminal.text().find("waits for a runner") == std::string::npos);
+}
+
+TEST_CASE("what becomes of runners is a line like others") {
+  Bench bench;
+  bench.renderer->record(packed({{"v", 1},
+                                 {"type", "runner.quarantined"},
+                                 {"time", 0},
+                                 {"level", "warn"},
+                                 {"text", "Runner b gets no more jobs"},
+                                 {"detail", "its first 3 jobs ended in errors"},
+                                 {"runner", {{"name", "b"}, {"host", "h"}}}}));
+  bench.run(1s);
+  CHECK(bench.terminal.text().find("WARN    Runner b gets no more jobs") != std::string::npos);
+  CHECK(bench.terminal.text().find("its first 3 jobs ended in errors") != std::string::npos);
+}
+
 TEST_CASE("times go on between events, once a second, but not in a pause") {
   Bench bench;
   bench.renderer->live(packed(status(59, {active_job("a.bst", 5, 1)})));

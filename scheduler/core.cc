@@ -13,8 +13,9 @@ namespace sluice::scheduler {
 Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options)
     : clock_(clock), store_(store), outputs_(outputs), options_(std::move(options)),
       changes_(clock, outputs, *this), fleet_(options_.lease),
+      choice_({options_.platform, options_.listens}, fleet_),
       narrator_({options_.session, options_.verb}, changes_, fleet_),
-      dispatcher_(clock, store, outputs, changes_, fleet_, narrator_),
+      dispatcher_(clock, store, outputs, changes_, fleet_, choice_, narrator_),
       last_tick_(clock.monotonic()), last_beat_(last_tick_) {
   dispatcher_.sign_by(options_.ticket_secret);
 }
@@ -40,8 +41,8 @@ Status Core::recovered() {
       }
     }
     for (const wire::JobId& id : lost) {
-      if (auto given =
-              changes_.commit(AttemptLost{changes_.stamp(), id, "the scheduler was started again"});
+      if (auto given = changes_.commit(AttemptLost{
+              .at = changes_.stamp(), .id = id, .why = "the scheduler was started again"});
           !given)
         return given;
     }
@@ -268,6 +269,7 @@ void Core::resume() {
     runner->suspended = false;
   }
   fleet_.renew_all(clock_.monotonic());
+  dispatcher_.renew_waiting();
   drive();
 }
 
@@ -311,6 +313,7 @@ void Core::finish_session() {
 
 void Core::drive() {
   if (changes_.broken()) return;
+  say_who_left();
   if (model()->run) {
     dispatcher_.cancel_unwanted();
     resolve_keys();
@@ -340,6 +343,7 @@ void Core::tick() {
   if (stopped) {
     log::warn("this process was stopped or starved: all leases start anew");
     fleet_.renew_all(now);
+    dispatcher_.renew_waiting();
   }
   if (now - last_beat_ >= options_.heartbeat()) {
     last_beat_ = now;
@@ -363,7 +367,8 @@ void Core::published(std::uint64_t upto) {
 }
 
 bool Core::take_status_changed() {
-  const std::uint64_t version = changes_.version() + status_version_;
+  const std::uint64_t version =
+      changes_.version() + status_version_ + dispatcher_.waiting_version();
   return std::exchange(status_seen_, version) != version;
 }
 
@@ -380,7 +385,14 @@ void Core::publish_error(const Error& error) {
 void Core::add_to(StateDigest& digest) const {
   changes_.model().add_to(digest);
   fleet_.add_to(digest);
+  choice_.add_to(digest);
   dispatcher_.add_to(digest);
+  digest.add(sent_away_.size());
+  for (const auto& [instance, away] : sent_away_) {
+    digest.add(instance);
+    digest.add(away.first);
+    digest.add(away.second);
+  }
   for (const bool each :
        {ending_, suspend_done_ != nullptr, refs_asked_, reload_asked_, changes_.broken()})
     digest.add(each);

@@ -7,12 +7,14 @@
 // | SessionModel | all that the journal says; changed by changes alone |
 // | Changes | the journal, and what waits until that is written |
 // | Fleet | runners, leases, credit |
+// | Choice | which runner gets a job, where there is a choice |
 // | Dispatcher | which job goes to whom, what results mean |
 // | Narrator | what is published |
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +22,9 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "sandbox/platform.h"
 #include "scheduler/changes.h"
+#include "scheduler/choice.h"
 #include "scheduler/dispatcher.h"
 #include "scheduler/fleet.h"
 #include "scheduler/narrator.h"
@@ -41,6 +45,13 @@ struct CoreOptions {
   Duration lease = kLease;
   // Of a session that others join: by what the broker knows who was given an attempt.
   std::string ticket_secret;
+  // Runners may come from elsewhere; those that build otherwise are taken, too (J76).
+  bool listens = false;
+  bool allow_skew = false;
+  // What shapes a build on this machine (sandbox/fingerprint.h). It is asked for when the first
+  // runner comes from elsewhere. Empty: a machine that says nothing.
+  std::function<std::string()> fingerprint;
+  std::string platform = sandbox::host_platform();
   // How often a runner and this scheduler say HEARTBEAT to each other; after how long without a
   // look the scheduler was stopped; after how long a silence a runner is forgotten.
   Duration heartbeat() const { return lease / 10; }
@@ -78,6 +89,10 @@ class Core final : private Effects {
   // Answers the prompt of a failed element. The first answer wins; the others get an error with the
   // reason `answered`.
   Status answer(std::uint64_t prompt, const std::string& choice, const std::string& by);
+  // The runners that are there, by name.
+  wire::RunnerList runners() const;
+  // Has a runner from elsewhere leave when what it runs has ended, or at once (`now`).
+  Status send_away(const std::string& name, bool now);
   // Ends the session: what runs is cancelled, and then ended() becomes true.
   void end();
 
@@ -112,7 +127,7 @@ class Core final : private Effects {
 
   // Packs a `status/` event; with `full` it has all running jobs.
   std::string pack_status(bool full) const {
-    return narrator_.status(full, cache_, clock_.wall_ns());
+    return narrator_.status(full, cache_, dispatcher_.waiting_text(), clock_.wall_ns());
   }
   // Whether something of the status has changed since the last call.
   bool take_status_changed();
@@ -122,6 +137,7 @@ class Core final : private Effects {
 
   const SessionModel& model() const { return changes_.model(); }
   const Fleet& fleet() const { return fleet_; }
+  const Choice& choice() const { return choice_; }
   bool ended() const { return model()->ended; }
   bool running() const { return model()->run != nullptr; }
   bool suspended() const { return model()->suspended; }
@@ -184,6 +200,13 @@ class Core final : private Effects {
   void on_started(Runner& runner, const wire::Started& message);
   void on_results(Runner& runner, wire::Results message);
   void on_beat(Runner& runner, const wire::RunnerBeat& message);
+  void on_drain(Runner& runner, const wire::Drain& message);
+  void on_goodbye(Runner& runner, const wire::Goodbye& message);
+  // What a runner's fingerprint is refused for; "" when it isn't.
+  std::string skew_of(const wire::RunnerHello& hello);
+  void quarantine(Runner& runner, const std::string& last);
+  // Says which runners from elsewhere are gone.
+  void say_who_left();
   // Notes a start that no STARTED has said: that was lost with a connection, or is on its way.
   void start(const wire::JobId& id, std::uint32_t slot, const Runner& runner);
   void judge_leases();
@@ -203,9 +226,14 @@ class Core final : private Effects {
   const CoreOptions options_;
   Changes changes_;
   Fleet fleet_;
+  Choice choice_;
   Narrator narrator_;
   Dispatcher dispatcher_;
 
+  std::optional<std::string> fingerprint_;
+  std::map<std::string, std::string> goodbyes_;  // why, of runners whose leaving isn't said yet
+  // Runners that were told to leave, by instance: their epochs, and whether at once.
+  std::map<std::string, std::pair<std::uint64_t, bool>> sent_away_;
   bool refs_asked_ = false;    // of the loader, for the first of Session::writing
   bool reload_asked_ = false;  // of the loader, in this run
   bool settle_due_ = false;    // a run has ended, which the store is to be told

@@ -1,5 +1,6 @@
 // The scheduler's end of the jobs link (spec/jobs.md): what runners say, leases.
 
+#include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
@@ -10,7 +11,23 @@
 
 namespace sluice::scheduler {
 
-namespace {}  // namespace
+namespace {
+
+// A text of somebody else's for a line: nothing in it but what can be printed, and not too much.
+std::string said(std::string_view text) {
+  std::string out(text.substr(0, 200));
+  std::replace_if(
+      out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return out;
+}
+
+wire::RunnerSection section_of(const Runner& runner, std::string why = {}) {
+  return {
+      runner.instance, said(runner.host), said(runner.offer.machine), said(runner.offer.platform),
+      runner.slots,    std::move(why)};
+}
+
+}  // namespace
 
 void Core::on_message(const std::string& peer, const wire::Frames& frames) {
   take_message(peer, frames);
@@ -64,6 +81,10 @@ void Core::take_message(const std::string& peer, const wire::Frames& frames) {
     with(wire::JobLimits{}, [&](const wire::JobLimits& message) {
       if (message.slots > 0) fleet_.set_slots(*runner, message.slots);
     });
+  } else if (name == wire::Drain::kName) {
+    with(wire::Drain{}, [&](const wire::Drain& message) { on_drain(*runner, message); });
+  } else if (name == wire::Goodbye::kName) {
+    with(wire::Goodbye{}, [&](const wire::Goodbye& message) { on_goodbye(*runner, message); });
   } else {
     ++malformed_;
   }
@@ -91,14 +112,25 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   // A HELLO may arrive after the death of the process that said it.
   if (const std::uint64_t died = fleet_.died(instance); died != 0 && hello->hello.epoch <= died)
     return refuse("stale-epoch");
+  if (const std::string skew = skew_of(*hello); !skew.empty()) return refuse(skew);
 
   // On the same connection nothing gets lost: what this HELLO does not list is on its way to the
   // runner, or back.
   const bool again = earlier != nullptr && hello->connection != 0 &&
                      hello->connection == earlier->connection &&
                      hello->hello.epoch == earlier->epoch;
+  const bool joins = earlier == nullptr || earlier->epoch != hello->hello.epoch;
   const Duration now = clock_.monotonic();
   Runner& runner = fleet_.welcome(peer, *hello, now);
+  if (joins && runner.offer.remote) {
+    narrator_.runner_is(
+        {.type = "runner.joined",
+         .time = clock_.wall_ns(),
+         .level = "info",
+         .text = fmt::format("Runner {} joined: {}, {}, {} slots", instance, said(runner.host),
+                             said(runner.offer.platform), runner.slots)},
+        section_of(runner));
+  }
   wire::Welcome welcome;
   welcome.session = options_.session;
   welcome.epoch = options_.epoch;
@@ -111,6 +143,15 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   send(runner, welcome);
   if (suspended()) send(runner, wire::Suspend{});
   send_limits(runner);
+  if (const auto away = sent_away_.find(instance); away != sent_away_.end()) {
+    if (away->second.first != runner.epoch) {
+      sent_away_.erase(away);
+    } else {
+      // What it was told may have been lost with its connection.
+      fleet_.set_resting(runner, true);
+      send(runner, wire::Drain{.why = "asked for", .now = away->second.second, .returned = {}});
+    }
+  }
 
   // J13: what it lists and we know goes on, the rest is cancelled.
   std::set<wire::JobId> listed(hello->running.begin(), hello->running.end());
@@ -138,7 +179,8 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
 }
 
 void Core::start(const wire::JobId& id, std::uint32_t slot, const Runner& runner) {
-  (void)changes_.commit(AttemptStarted{changes_.stamp(), id, slot, runner.host});
+  (void)changes_.commit(
+      AttemptStarted{changes_.stamp(), id, slot, runner.host, runner.offer.machine});
 }
 
 void Core::on_started(Runner& runner, const wire::Started& message) {
@@ -168,7 +210,9 @@ void Core::on_results(Runner& runner, wire::Results message) {
     // A job that was over before its STARTED came has started all the same.
     if (!attempt.started && !attempt.traits().brief && result.status != Outcome::kKilled)
       start(result.id, 0, runner);
-    dispatcher_.take_result(attempt, std::move(result));
+    const std::string error = result.error ? result.error->message : std::string();
+    dispatcher_.take_result(attempt, std::move(result), &runner);
+    if (choice_.wants_quarantine(runner)) quarantine(runner, error);
   }
   // The acknowledgement is held back until the journal has the results (J27).
   send(runner, acknowledged);
@@ -202,12 +246,112 @@ void Core::judge_leases() {
   fleet_.forget_silent(now, options_.forget());
 }
 
-// Limits that nobody has set aren't sent: runners take those of the settings in their jobs.
+// Limits that nobody has set aren't sent: runners take those of the settings in their jobs. Those
+// from elsewhere have slots of their own, and aren't given more than the limits leave them.
 void Core::send_limits(const Runner& runner) {
+  if (runner.offer.remote) return;
   wire::JobLimits limits;
   limits.builders = model()->limits[static_cast<std::size_t>(Resource::kProcess)];
   limits.fetchers = model()->limits[static_cast<std::size_t>(Resource::kDownload)];
   if (limits.builders != 0 || limits.fetchers != 0) send(runner, limits);
+}
+
+// ---- Runners from elsewhere ------------------------------------------------------
+
+std::string Core::skew_of(const wire::RunnerHello& hello) {
+  if (!hello.remote || options_.allow_skew) return {};
+  if (!fingerprint_) fingerprint_ = options_.fingerprint ? options_.fingerprint() : std::string();
+  if (hello.fingerprint == *fingerprint_) return {};
+  const auto named = [](const std::string& text) {
+    return text.empty() ? std::string("no fingerprint") : said(text);
+  };
+  return fmt::format("skew: {} has {}, the session has {}", hello.hello.instance,
+                     named(hello.fingerprint), named(*fingerprint_));
+}
+
+void Core::quarantine(Runner& runner, const std::string& last) {
+  const std::string why = fmt::format("its first {} jobs ended in errors, the last one with: {}",
+                                      kFirstJobs, last.empty() ? "no message" : said(last));
+  log::warn("runner {} gets no more jobs: {}", runner.instance, why);
+  choice_.quarantine(runner, why);
+  narrator_.runner_is({.type = "runner.quarantined",
+                       .time = clock_.wall_ns(),
+                       .level = "warn",
+                       .text = fmt::format("Runner {} gets no more jobs", runner.instance),
+                       .detail = why},
+                      section_of(runner, why));
+  dispatcher_.take_from(runner, "Its runner gets no more jobs: " + why);
+}
+
+void Core::on_drain(Runner& runner, const wire::Drain& message) {
+  fleet_.set_resting(runner, true);
+  for (const wire::JobId& id : message.returned) {
+    const Lease* const lease = fleet_.current(id, runner);
+    if (lease == nullptr) continue;
+    // What it has begun, or was told to end, ends there.
+    if (!lease->started && !lease->cancelled)
+      dispatcher_.give_back(id, "Its runner takes no more jobs: " + said(message.why));
+  }
+}
+
+// What it leaves in hand is lost: nobody will say what became of it.
+void Core::on_goodbye(Runner& runner, const wire::Goodbye& message) {
+  const std::string why = message.why.empty() ? "It said goodbye" : said(message.why);
+  std::vector<wire::JobId> left;
+  for (const auto& [job, lease] : runner.leases) left.push_back(lease.id);
+  for (const wire::JobId& id : left) dispatcher_.lose(id, "Its runner left: " + why);
+  if (runner.offer.remote) goodbyes_[runner.instance] = why;
+  fleet_.dismiss(runner);
+  check_suspended(false);
+}
+
+void Core::say_who_left() {
+  for (const Runner* const runner : choice_.take_vanished()) {
+    auto goodbye = goodbyes_.extract(runner->instance);
+    const std::string why = goodbye.empty()
+                                ? fmt::format("nothing was heard of it for {} seconds",
+                                              std::chrono::duration_cast<std::chrono::seconds>(
+                                                  clock_.monotonic() - runner->heard)
+                                                  .count())
+                                : std::move(goodbye.mapped());
+    narrator_.runner_is({.type = "runner.left",
+                         .time = clock_.wall_ns(),
+                         .level = "info",
+                         .text = fmt::format("Runner {} left: {}", runner->instance, why)},
+                        section_of(*runner, why));
+  }
+}
+
+wire::RunnerList Core::runners() const {
+  wire::RunnerList list;
+  for (const auto& [instance, runner] : fleet_.known())
+    list.runners.push_back(choice_.info(*runner, clock_.monotonic()));
+  return list;
+}
+
+Status Core::send_away(const std::string& name, bool now) {
+  Runner* const runner = fleet_.find(name);
+  if (runner == nullptr) {
+    std::string others;
+    std::size_t count = 0;
+    for (const auto& [instance, other] : fleet_.known()) {
+      if (!other->offer.remote || ++count > 8) continue;
+      others += fmt::format("{}{}", others.empty() ? "" : ", ", instance);
+    }
+    if (count > 8) others += fmt::format(" and {} more", count - 8);
+    return fail(
+        "scheduler", "no-runner",
+        fmt::format("There is no runner '{}'{}", said(name),
+                    others.empty() ? ", and none from elsewhere" : ": there are " + others));
+  }
+  if (!runner->offer.remote)
+    return fail("scheduler", "own-runner",
+                fmt::format("Runner '{}' is the session's own, and ends with it", name));
+  sent_away_[runner->instance] = {runner->epoch, now};
+  fleet_.set_resting(*runner, true);
+  send(*runner, wire::Drain{.why = "asked for", .now = now, .returned = {}});
+  drive();
+  return {};
 }
 
 // Its outbox has outlived it: what it had done is not lost. Its successor's HELLO says what is.

@@ -53,6 +53,7 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
   };
   for (const JobDuration& job : jobs) known[name(job.action, job.project, job.element)] = job.time;
   std::vector<std::int64_t> own(loaded().size(), 0);
+  expected_.assign(loaded().size(), 0);
   // What has never been done takes as long as what has, on average.
   for (std::size_t q = 0; q < run().queues(); ++q) {
     const QueueType& type = run().type(q);
@@ -68,6 +69,7 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
         continue;
       }
       own[e] += found->second;
+      if (type.traits().needs == model::Needs::kInputs) expected_[e] = found->second;
       sum += found->second;
       ++count;
     }
@@ -78,7 +80,7 @@ void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
 }
 
 void Dispatcher::ask_for_runner() {
-  if (fleet_.size() != 0 || runner_asked_) return;
+  if (choice_.own() != 0 || runner_asked_) return;
   runner_asked_ = true;
   changes_.start_runner();
 }
@@ -86,6 +88,9 @@ void Dispatcher::ask_for_runner() {
 void Dispatcher::run_started() {
   order_asked_ = false;
   order_until_.reset();
+  grouped_ = false;
+  waiting_.clear();
+  expected_.clear();
 }
 
 void Dispatcher::dispatch() {
@@ -96,8 +101,8 @@ void Dispatcher::dispatch() {
   for (std::size_t q = 0; q < run().queues(); ++q) {
     held[static_cast<std::size_t>(run().type(q).traits().resource)] += run().counts(q).active;
   }
-  // The jobs for each runner, by its instance.
-  std::map<std::string_view, std::pair<const Runner*, std::vector<std::string>>> batches;
+  if (choice_.open()) group();
+  Batches batches;
   bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.
   for (std::size_t q = run().queues(); q-- > 0;) {
@@ -105,6 +110,11 @@ void Dispatcher::dispatch() {
     const QueueType& type = run().type(q);
     const Resource resource = type.traits().resource;
     std::uint32_t& active = held[static_cast<std::size_t>(resource)];
+    // Brief jobs have no requirements, and are given by credit alone.
+    if (choice_.open() && !type.traits().brief) {
+      wanting = dispatch_by_class(q, active, batches, replayed) || wanting;
+      continue;
+    }
     const std::uint32_t limit = model()->limit(resource);
     const Fleet::Credit credit =
         fleet_.credit(type.action, limit, model()->limits[static_cast<std::size_t>(resource)]);
@@ -124,17 +134,7 @@ void Dispatcher::dispatch() {
       }
       wanting = true;
       if (active >= most) break;
-      const Runner* runner = fleet_.freest(type.action, limit);
-      // What stays goes to a runner of this machine that has a slot for it.
-      if (runner != nullptr && runner->offer.remote && !type.traits().brief &&
-          !why_it_stays(e).empty()) {
-        const auto here =
-            std::find_if(fleet_.known().begin(), fleet_.known().end(), [&](const auto& entry) {
-              return !entry.second->offer.remote &&
-                     entry.second->given[static_cast<std::size_t>(resource)] < limit;
-            });
-        runner = here == fleet_.known().end() ? nullptr : here->second;
-      }
+      const Runner* const runner = fleet_.freest(type.action, limit);
       if (runner == nullptr) break;
       auto& batch = batches[runner->instance];
       batch.first = runner;
@@ -145,6 +145,7 @@ void Dispatcher::dispatch() {
       ++active;
     }
   }
+  if (choice_.open() || !waiting_.empty()) note_waiting();
   for (const auto& [instance, batch] : batches) {
     const auto& [runner, jobs] = batch;
     if (jobs.empty()) continue;
@@ -166,12 +167,16 @@ wire::JobId Dispatcher::next_attempt(ElementIndex e) const {
   return {history->second.job, history->second.attempts + 1};
 }
 
-// False when it isn't given: the store lost what it needs, or can't be read.
 bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::string>& jobs) {
+  wire::Job job;
+  const bool builds = run().type(run().queue_of(e)).traits().needs == model::Needs::kInputs;
+  return (!builds || add_inputs(e, job)) && give(e, runner, std::move(job), jobs);
+}
+
+bool Dispatcher::give(ElementIndex e, const Runner& runner, wire::Job job,
+                      std::vector<std::string>& jobs) {
   const model::Element& element = loaded().element(e);
   const QueueType& type = run().type(run().queue_of(e));
-  wire::Job job;
-  if (type.traits().needs == model::Needs::kInputs && !add_inputs(e, job)) return false;
   if (runner.offer.remote && !type.traits().brief && !add_elsewhere(e, job)) return false;
   AttemptGiven change;
   change.at = changes_.stamp();
@@ -201,7 +206,7 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::str
   job.element.bytes = wire::encode(body);
   job.keys = element.keys;
   job.log_file = change.log_file;
-  job.settings.bytes = loaded().packed_settings;
+  job.settings.bytes = settings_for(runner);
   job.skip_incomplete = run().verb() != Action::kPush;
   job.remotes = run().remotes(e, type.action);
   if (!ticket_secret_.empty()) {
@@ -234,20 +239,6 @@ bool Dispatcher::add_inputs(ElementIndex e, wire::Job& job) {
       digest != loaded().answers.sources.end())
     job.sources = digest->second;
   return true;
-}
-
-std::string Dispatcher::why_it_stays(ElementIndex e) const {
-  const auto body = wire::unpack_body(loaded().element(e).body);
-  if (!body) return body.error().message;
-  std::vector<wire::SourceList> told;
-  if (loaded().element(e).lists_sources) {
-    for (const ElementIndex d : loaded().graph.staging(e)) {
-      auto dependency = wire::unpack_body(loaded().element(d).body);
-      if (!dependency) return dependency.error().message;
-      told.push_back({std::move(dependency->sources)});
-    }
-  }
-  return scheduler::why_it_stays(run().type(run().queue_of(e)).action, *body, told);
 }
 
 bool Dispatcher::add_elsewhere(ElementIndex e, wire::Job& job) {
@@ -317,6 +308,7 @@ Result<std::vector<model::ArtifactRef>> Dispatcher::dependencies(ElementIndex e)
   if (lost.artifacts.empty()) return out;
   lost.at = changes_.stamp();
   CHECK(changes_.commit(lost));
+  grouped_ = false;
   return std::vector<model::ArtifactRef>{};
 }
 

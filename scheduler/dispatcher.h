@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "scheduler/changes.h"
+#include "scheduler/choice.h"
 #include "scheduler/fleet.h"
 #include "scheduler/job_duration.h"
 #include "scheduler/narrator.h"
@@ -20,14 +21,16 @@ namespace sluice::scheduler {
 inline constexpr std::uint32_t kGraceMs = 5000;
 // How long the first jobs of a run wait for their order. A runner takes longer to start.
 inline constexpr Duration kOrderDeadline = std::chrono::milliseconds(100);
+// How long a job waits for a runner that could do it (spec/jobs.md, J73).
+inline constexpr Duration kNoRunner = std::chrono::seconds(60);
 
 // One thread.
 class Dispatcher {
  public:
   Dispatcher(const Clock& clock, StoreView& store, Outputs& outputs, Changes& changes, Fleet& fleet,
-             Narrator& narrator)
+             Choice& choice, Narrator& narrator)
       : clock_(clock), store_(store), outputs_(outputs), changes_(changes), fleet_(fleet),
-        narrator_(narrator) {}
+        choice_(choice), narrator_(narrator) {}
 
   // Has each JOB say by `secret` to whom it was given (access.md, A13).
   void sign_by(std::string secret) { ticket_secret_ = std::move(secret); }
@@ -46,16 +49,32 @@ class Dispatcher {
   void dispatch();
   // Orders the run by how long jobs took the last time.
   void durations(const std::vector<JobDuration>& jobs);
-  // Checks the result of a current attempt against the store, and makes it a change.
-  void take_result(const Attempt& attempt, wire::JobResult result);
+  // Checks the result of a current attempt against the store, and makes it a change. `runner`: who
+  // has it; nullptr: the scheduler itself.
+  void take_result(const Attempt& attempt, wire::JobResult result, Runner* runner = nullptr);
   void lose(const wire::JobId& id, const std::string& why) {
-    (void)changes_.commit(AttemptLost{changes_.stamp(), id, why});
+    (void)changes_.commit(AttemptLost{.at = changes_.stamp(), .id = id, .why = why});
   }
+  // The runner gives back what it hasn't started: that is no loss.
+  void give_back(const wire::JobId& id, const std::string& why) {
+    (void)changes_.commit(
+        AttemptLost{.at = changes_.stamp(), .id = id, .why = why, .returned = true});
+  }
+  // Takes from a runner what it hasn't started, and cancels it there.
+  void take_from(Runner& runner, const std::string& why);
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
   // Cancels, in a run that was told to stop, the attempts that are not to go on.
   void cancel_unwanted();
   // Takes from several runners what they have in hand beyond the limits.
   void take_back();
+
+  // What waits for a runner that isn't there, for people; "" when nothing does.
+  std::string waiting_text() const;
+  // Another number whenever that may be another text.
+  std::uint64_t waiting_version() const { return waiting_version_; }
+  // Time that nobody could use, since the session was suspended or this process stopped, is no time
+  // in which a runner could have come.
+  void renew_waiting();
 
   // Whether a job has added to the store since the last call.
   bool take_stored() { return std::exchange(stored_, false); }
@@ -65,16 +84,33 @@ class Dispatcher {
   const SessionModel& model() const { return changes_.model(); }
   const KnownSnapshot& loaded() const { return *model()->loaded; }
   const Run& run() const { return *model()->run; }
+  // The jobs for each runner, by its instance.
+  using Batches = std::map<std::string_view, std::pair<const Runner*, std::vector<std::string>>>;
   bool waits_for_order();
   void ask_for_runner();
+  // ---- dispatcher_choice.cc
+  Requirements requirements(ElementIndex e) const;
+  void group();
+  // Gives jobs of a queue to whom they require; `active`: the queues' jobs that hold its resource.
+  // True: a job waits for a runner.
+  bool dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches, bool& replayed);
+  // Notes what waits for a runner that isn't there, and fails what has waited too long.
+  void note_waiting();
+  void fail_waiting(ElementIndex e, Choice::Class number);
+  const std::string& settings_for(const Runner& runner);
+
+  // False when it isn't given: the store lost what it needs, or can't be read. `job` has what
+  // add_inputs() adds.
+  bool give(ElementIndex e, const Runner& runner, wire::Job job, std::vector<std::string>& jobs);
   bool give(ElementIndex e, const Runner& runner, std::vector<std::string>& jobs);
-  // Why an element's job in its present queue can't be done elsewhere; "" when it can.
-  std::string why_it_stays(ElementIndex e) const;
   // Adds what a runner that has a store of its own has to be told. False as add_inputs().
   bool add_elsewhere(ElementIndex e, wire::Job& job);
   // Takes over what such a runner has sent: the log and, when the attempt made one, the artifact.
   // An error becomes the result's (J85, J86).
   void take_over(const Attempt& attempt, wire::JobResult& result);
+  // Whether an error may be the runner's, and another one may do better.
+  bool blames_runner(const Attempt& attempt, const wire::JobResult& result,
+                     const Runner& runner) const;
   // Adds what a build is told of its inputs. False when the store has lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
@@ -93,12 +129,26 @@ class Dispatcher {
   Outputs& outputs_;
   Changes& changes_;
   Fleet& fleet_;
+  Choice& choice_;
   Narrator& narrator_;
   bool runner_asked_ = false;
   bool order_asked_ = false;             // in this run
   std::optional<Duration> order_until_;  // nothing is given before, unless durations() comes
   bool stored_ = false;
   std::string ticket_secret_;  // "": nobody comes from elsewhere
+  // The elements of the run are in groups by what their builds require: of each its class.
+  bool grouped_ = false;
+  std::vector<Choice::Class> groups_;
+  std::vector<std::int64_t> expected_;  // of each element's build, ns; 0: not known
+  struct Waiting {
+    Duration since;
+    ElementIndex first;
+  };
+  std::map<Choice::Class, Waiting> waiting_;  // for which there is no runner
+  std::uint64_t waiting_version_ = 0;
+  // Settings as a runner from elsewhere gets them, by its slots; of the snapshot with that id.
+  std::map<std::uint32_t, std::string> settings_;
+  std::string settings_of_;
 };
 
 }  // namespace sluice::scheduler

@@ -150,7 +150,7 @@ void Dispatcher::check_fetched(const Attempt& attempt, wire::JobResult& result) 
   }
 }
 
-void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result) {
+void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Runner* runner) {
   const ElementIndex e = attempt.element;
   const model::Element& element = loaded().element(e);
   const model::Yields yields = attempt.traits().yields;
@@ -163,6 +163,7 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result) {
       return lose(result.id, result.error->message);
   }
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
+  result.elapsed = std::max<std::int64_t>(result.elapsed, 0);  // whatever the runner's clock does
   if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure))
     check_built(attempt, result);
   if (yields == model::Yields::kPulledArtifact && done) check_pulled(attempt, result);
@@ -179,8 +180,16 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result) {
       lose(result.id, result.error->message);
       lost->at = changes_.stamp();
       if (model()->run && any) (void)changes_.commit(*lost);
+      grouped_ = false;
       return;
     }
+  }
+  if (runner != nullptr) {
+    const bool blamed = blames_runner(attempt, result, *runner);
+    choice_.ended(
+        *runner, result,
+        attempt.traits().needs == model::Needs::kInputs && e < expected_.size() ? expected_[e] : 0);
+    if (blamed) return lose(result.id, result.error ? result.error->message : std::string());
   }
   const bool bad = result.status == Outcome::kFailure || result.status == Outcome::kError;
   // Killed by nobody that we know of: its runner ended, or somebody's signal.
@@ -363,6 +372,7 @@ void Dispatcher::add_to(StateDigest& digest) const {
   digest.add(runner_asked_);
   digest.add(order_asked_);
   digest.add(order_until_.has_value());
+  digest.add(waiting_.size());
   if (!model()->loaded) return;
   for (const auto& answer : loaded().answers.artifacts) digest.add(answer != nullptr);
 }

@@ -124,13 +124,22 @@ Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, 
   runner.slots = hello.slots;
   runner.heard = now;
   runner.suspended = false;
-  runner.offer.remote = hello.remote;
+  runner.offer = {.remote = hello.remote,
+                  .machine = hello.machine,
+                  .platform = hello.platform,
+                  .emulates = hello.emulates,
+                  .labels = hello.labels,
+                  .processors = hello.processors,
+                  .remaining_s = hello.remaining_s};
+  std::sort(runner.offer.labels.begin(), runner.offer.labels.end());
+  runner.resting = hello.draining;
   known_.emplace(runner.instance, &runner);
   peers_.insert_or_assign(peer, &runner);
   for (std::size_t i = 0; i < kResources; ++i) given_[i] += runner.given[i];
   brief_prefill_ += prefill(runner, true);
   slots_set_ = ~0u;
-  in_rankings([&](Ranking& ranking) { ranking.add(runner); });
+  if (!runner.resting) in_rankings([&](Ranking& ranking) { ranking.add(runner); });
+  if (watcher_ != nullptr) watcher_->appeared(runner);
   return runner;
 }
 
@@ -144,7 +153,16 @@ void Fleet::lose_sight(Runner& runner) {
   for (std::size_t i = 0; i < kResources; ++i) given_[i] -= runner.given[i];
   brief_prefill_ -= prefill(runner, true);
   slots_set_ = ~0u;
-  in_rankings([&](Ranking& ranking) { ranking.remove(runner); });
+  if (!runner.resting) in_rankings([&](Ranking& ranking) { ranking.remove(runner); });
+  if (watcher_ != nullptr) watcher_->vanished(runner);
+}
+
+void Fleet::set_resting(Runner& runner, bool resting) {
+  if (!runner.known || runner.resting == resting) return;
+  runner.resting = resting;
+  in_rankings([&](Ranking& ranking) { resting ? ranking.remove(runner) : ranking.add(runner); });
+  if (watcher_ == nullptr) return;
+  for (std::size_t i = 0; i < kResources; ++i) watcher_->changed(runner, static_cast<Resource>(i));
 }
 
 void Fleet::set_slots(Runner& runner, std::uint32_t slots) {
@@ -153,7 +171,8 @@ void Fleet::set_slots(Runner& runner, std::uint32_t slots) {
   runner.slots = slots;
   brief_prefill_ += prefill(runner, true);
   slots_set_ = ~0u;
-  in_rankings([&](Ranking& ranking) { ranking.changed(runner); });
+  if (!runner.resting) in_rankings([&](Ranking& ranking) { ranking.changed(runner); });
+  if (watcher_ != nullptr) watcher_->changed(runner, Resource::kProcess);
 }
 
 void Fleet::bury(const std::string& instance, std::uint64_t epoch, Duration now) {
@@ -183,8 +202,9 @@ void Fleet::count(Runner& runner, const model::ActionTraits& traits, int by) {
   if (!runner.known) return;
   given_[resource] += static_cast<std::uint64_t>(static_cast<std::int64_t>(by));
   for (std::size_t i = 2 * resource; i < 2 * resource + 2; ++i) {
-    if (kRanked[i]) rankings_[i].changed(runner);
+    if (kRanked[i] && !runner.resting) rankings_[i].changed(runner);
   }
+  if (watcher_ != nullptr) watcher_->changed(runner, traits.resource);
 }
 
 void Fleet::note(Runner& runner, const Lease& lease) {
@@ -305,13 +325,16 @@ Fleet::Credit Fleet::credit(Action action, std::uint32_t limit, std::uint32_t se
   return credit;
 }
 
+std::int64_t Fleet::left(const Runner& runner, Action action, std::uint32_t limit) {
+  const model::ActionTraits& traits = model::traits(action);
+  return std::int64_t{capacity(runner, traits.resource, limit)} + prefill(runner, traits.brief) -
+         runner.given[index(traits.resource)];
+}
+
 Runner* Fleet::freest(Action action, std::uint32_t limit) {
   const model::ActionTraits& traits = model::traits(action);
   Runner* const runner = rankings_[2 * index(traits.resource) + (traits.brief ? 1 : 0)].first();
-  if (runner == nullptr) return nullptr;
-  const std::uint32_t credit =
-      capacity(*runner, traits.resource, limit) + prefill(*runner, traits.brief);
-  return runner->given[index(traits.resource)] < credit ? runner : nullptr;
+  return runner != nullptr && left(*runner, action, limit) > 0 ? runner : nullptr;
 }
 
 // ---- Digest --------------------------------------------------------------------
@@ -321,8 +344,10 @@ void Fleet::add_to(StateDigest& digest) const {
   digest.add(runners_.size());
   for (const auto& [name, runner] : runners_) {
     const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, offer,
-                 died, leases, given, earliest, place] = runner;
-    (void)host, (void)heard, (void)given, (void)earliest, (void)place, (void)offer;
+                 resting, died, leases, given, earliest, place] = runner;
+    (void)host, (void)heard, (void)given, (void)earliest, (void)place;
+    const auto& [remote, machine, platform, emulates, labels, processors, remaining] = offer;
+    (void)processors, (void)remaining;
     digest.add(instance);
     digest.add(known);
     digest.add(died);
@@ -332,6 +357,12 @@ void Fleet::add_to(StateDigest& digest) const {
       digest.add(connection);
       digest.add(slots);
       digest.add(suspended);
+      digest.add(remote);
+      digest.add(machine);
+      digest.add(platform);
+      digest.add(emulates);
+      digest.add(labels);
+      digest.add(resting);
     }
     digest.add(leases.size());
     for (const auto& [job, lease] : leases) {

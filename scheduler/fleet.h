@@ -50,7 +50,13 @@ struct Lease {
 
 // What a runner says of itself besides, from its last HELLO.
 struct Offer {
-  bool remote = false;  // it has a store of its own
+  bool remote = false;                // it has a store of its own
+  std::string machine;                // two runners of one machine say the same
+  std::string platform;               // "linux/x86-64"
+  std::vector<std::string> emulates;  // further platforms
+  std::vector<std::string> labels;    // sorted
+  std::uint32_t processors = 0;
+  std::uint32_t remaining_s = 0;  // until its lifetime is over; 0: it has none
 };
 
 // A runner by its instance: one that is known, or one that isn't (any more, or yet) and has
@@ -67,6 +73,7 @@ struct Runner {
   Duration heard{};
   bool suspended = false;
   Offer offer;
+  bool resting = false;  // it is given no jobs, though it is there
 
   std::uint64_t died = 0;                         // the newest epoch that is known to be dead
   std::map<std::uint64_t, Lease> leases;          // by job
@@ -77,12 +84,26 @@ struct Runner {
   std::array<std::uint32_t, 2 * kResources> place{};
 };
 
+// Hears what becomes of runners, while it becomes so.
+class FleetWatcher {
+ public:
+  virtual ~FleetWatcher() = default;
+  // The runner is known now; it is no more.
+  virtual void appeared(Runner& runner) = 0;
+  virtual void vanished(Runner& runner) = 0;
+  // It has another number of jobs in hand that take the resource, or another number of slots, or is
+  // resting now (or no more).
+  virtual void changed(Runner& runner, Resource resource) = 0;
+};
+
 // All runners of a session. One thread. References to runners hold until the fleet is destroyed.
 class Fleet {
  public:
   explicit Fleet(Duration lease) : lease_(lease) {}
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
+  // `watcher` must outlive the fleet, or nothing may happen to runners after it.
+  void set_watcher(FleetWatcher* watcher) { watcher_ = watcher; }
 
   // ---- Runners. nullptr: there is none that is known.
   Runner* at(std::string_view peer);
@@ -98,6 +119,10 @@ class Fleet {
   // Makes a runner known by its HELLO, at the connection `peer` and no other.
   Runner& welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now);
   void set_slots(Runner& runner, std::uint32_t slots);
+  // Gives a known runner no more jobs, or jobs again. What it has in hand stays there.
+  void set_resting(Runner& runner, bool resting);
+  // Forgets a runner that has said goodbye; what it has in hand is still its own.
+  void dismiss(Runner& runner) { lose_sight(runner); }
   // Notes that the instance's process of that epoch is dead. Its attempts are in doubt, and unless
   // a later process was welcomed the runner isn't known any more.
   void bury(const std::string& instance, std::uint64_t epoch, Duration now);
@@ -139,6 +164,9 @@ class Fleet {
     std::uint64_t more = 0;      // how many more they may have in hand
   };
   Credit credit(Action action, std::uint32_t limit, std::uint32_t set) const;
+  // How many jobs of the action the runner may be given. It is less than nothing when somebody has
+  // set the limit lower than what it has.
+  static std::int64_t left(const Runner& runner, Action action, std::uint32_t limit);
   // The runner that may be given most, of equals the first by name; nullptr when none may be given
   // one.
   Runner* freest(Action action, std::uint32_t limit);
@@ -172,6 +200,7 @@ class Fleet {
   void in_rankings(const Each& each);
 
   const Duration lease_;
+  FleetWatcher* watcher_ = nullptr;
   std::map<std::string, Runner, std::less<>> runners_;  // by instance
   std::map<std::string_view, Runner*> known_;
   std::unordered_map<std::string, Runner*> peers_;

@@ -108,6 +108,7 @@ struct AttemptStarted {
   wire::JobId id;
   std::uint32_t slot = 0;
   std::string host;
+  std::string machine;  // that it dies with
 };
 template <typename C>
 void fields(C& c, AttemptStarted& m) {
@@ -115,6 +116,7 @@ void fields(C& c, AttemptStarted& m) {
   c("id", m.id);
   c("slot", m.slot);
   c("host", m.host);
+  c.optional("machine", m.machine);
 }
 
 // An attempt is lost, and fenced: its job is ready again, or failed when this was the last attempt.
@@ -123,12 +125,14 @@ struct AttemptLost {
   Stamp at;
   wire::JobId id;
   std::string why;
+  bool returned = false;  // its runner gave it back before it had started: no loss
 };
 template <typename C>
 void fields(C& c, AttemptLost& m) {
   c("at", m.at);
   c("id", m.id);
   c("why", m.why);
+  c.optional("returned", m.returned);
 }
 
 struct AttemptEnded {

@@ -274,7 +274,7 @@ std::string Narrator::limits_part() const {
 }
 
 std::string Narrator::status(bool full, const std::optional<wire::CacheSection>& cache,
-                             std::int64_t time) const {
+                             std::string_view waiting, std::int64_t time) const {
   wire::ActiveSection active;
   const std::size_t shown = full ? model()->attempts.size() : kActiveShown;
   const std::int64_t now = changes_.elapsed();
@@ -292,7 +292,7 @@ std::string Narrator::status(bool full, const std::optional<wire::CacheSection>&
                                cache ? wire::pack_section("cache", *cache) : std::string(),
                                prompts_part(),
                                limits_part()};
-  return wire::pack_event({.type = "status", .time = time},
+  return wire::pack_event({.type = "status", .time = time, .text = waiting},
                           {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]});
 }
 

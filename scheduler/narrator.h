@@ -48,8 +48,13 @@ class Narrator final : public Effects {
   void job_terminates(const Attempt& attempt, std::int64_t time);
   void error(const Error& error, std::int64_t time);
   // Packs a `status/` event; with `full` it has all running jobs.
+  // `waiting`: what waits for a runner that isn't there.
   std::string status(bool full, const std::optional<wire::CacheSection>& cache,
-                     std::int64_t time) const;
+                     std::string_view waiting, std::int64_t time) const;
+  // Says what has become of a runner from elsewhere.
+  void runner_is(const wire::EventHead& head, const wire::RunnerSection& runner) {
+    publish(head, {wire::pack_section("runner", runner)});
+  }
   // The context that a job's own messages bear.
   std::string context(const Attempt& attempt) const;
 

@@ -372,7 +372,7 @@ void Run::settle(ElementIndex e) {
       case Readiness::kReady:
         place_[e] = Place::kReady;
         ++queue.counts.waiting;
-        queue.ready.emplace(rank(e), e);
+        line_up(queue, e);
         return;
       case Readiness::kWait:
         place_[e] = Place::kWaiting;
@@ -392,7 +392,16 @@ void Run::wake(ElementIndex e) {
 }
 
 ElementIndex Run::next_ready(std::size_t queue) const {
-  auto& ready = queues_[queue].ready;
+  ElementIndex first = kNone;
+  for (std::size_t group = 0; group < groups(queue); ++group) {
+    const ElementIndex e = next_ready(queue, group);
+    if (e != kNone && (first == kNone || rank(e) < rank(first))) first = e;
+  }
+  return first;
+}
+
+ElementIndex Run::next_ready(std::size_t queue, std::size_t group) const {
+  auto& ready = queues_[queue].ready[group];
   while (!ready.empty()) {
     const ElementIndex e = ready.top().second;
     if (place_[e] == Place::kReady && at_[e] == queue) return e;
@@ -428,7 +437,7 @@ void Run::give_back(ElementIndex e) {
   --queue.counts.active;
   ++queue.counts.waiting;
   place_[e] = Place::kReady;
-  queue.ready.emplace(rank(e), e);
+  line_up(queue, e);
 }
 
 void Run::finished(ElementIndex e, bool skipped) {

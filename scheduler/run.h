@@ -112,9 +112,22 @@ class Run {
   // The order is no part of the state: it changes nothing but the time.
   void order_by(const std::vector<std::int64_t>& own) const;
 
-  // The queue's ready element that comes first, the deepest if no order was said; or kNone.
+  // Whether the element is on the longest way from the run's start to its end, or nearly. Nothing
+  // is before an order was said.
+  bool is_critical(ElementIndex e) const { return !critical_.empty() && critical_[e]; }
+  // Puts the elements in groups, which have their own orders in queues whose jobs need inputs:
+  // `group` has the number of each element's group. Without it there is one group. It is no part of
+  // the state either.
+  void group_by(std::vector<std::uint32_t> group, std::size_t groups) const;
+  std::size_t groups(std::size_t queue) const { return queues_[queue].ready.size(); }
+
+  // The queue's ready element that comes first, the deepest if no order was said; or kNone. With
+  // `group`: that of the group.
   static constexpr ElementIndex kNone = ~ElementIndex{0};
   ElementIndex next_ready(std::size_t queue) const;
+  ElementIndex next_ready(std::size_t queue, std::size_t group) const;
+  // Where the element comes in the order of the run: what is lower goes first.
+  std::uint32_t rank(ElementIndex e) const { return rank_.empty() ? position_[e] : rank_[e]; }
   // An element is ready in a queue; with `draining` those queues alone count that drain.
   bool any_ready(bool draining = false) const;
   // The queue goes on when the run is told to stop. As in BuildStream a build builds nothing more
@@ -161,10 +174,11 @@ class Run {
   struct Queue {
     const QueueType* type;
     wire::QueueSection counts;
-    // The elements by rank; entries of those that are no longer ready are skipped.
-    std::priority_queue<std::pair<std::uint32_t, ElementIndex>,
-                        std::vector<std::pair<std::uint32_t, ElementIndex>>, std::greater<>>
-        ready;
+    // The elements of each group by rank; entries of those that are no longer ready are skipped.
+    std::vector<
+        std::priority_queue<std::pair<std::uint32_t, ElementIndex>,
+                            std::vector<std::pair<std::uint32_t, ElementIndex>>, std::greater<>>>
+        ready{1};
   };
 
   Run() = default;
@@ -182,8 +196,9 @@ class Run {
   void wake(ElementIndex e);
   void count();
   bool is_cached(ElementIndex e) const;
-  std::uint32_t rank(ElementIndex e) const { return rank_.empty() ? position_[e] : rank_[e]; }
   void became_ready(ElementIndex e);
+  void line_up(Queue& queue, ElementIndex e) const;
+  void line_up_all() const;
 
   const KnownSnapshot* loaded_ = nullptr;
   std::uint32_t number_ = 0;
@@ -194,7 +209,9 @@ class Run {
   std::vector<ElementIndex> required_roots_;
   bool roots_with_runtime_ = true;
   std::vector<std::uint32_t> position_;
-  mutable std::vector<std::uint32_t> rank_;  // by order_by(); empty: as positions are
+  mutable std::vector<std::uint32_t> rank_;   // by order_by(); empty: as positions are
+  mutable std::vector<bool> critical_;        // by order_by()
+  mutable std::vector<std::uint32_t> group_;  // by group_by(); empty: all are of group 0
   mutable std::vector<Queue> queues_;
   std::uint32_t entered_ = 0;
 

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/try.h"
+#include "sandbox/fingerprint.h"
 #include "scheduler/core.h"
 #include "scheduler/durations.h"
 #include "scheduler/usage.h"
@@ -194,8 +195,13 @@ Status Service::start() {
   core.verb = session_verb(paths);
   core.epoch = options_.epoch;
   core.lease = lease_of_environment();
-  if (wire::listens_on_tcp(paths.state))
+  core.fingerprint = sandbox::build_fingerprint;
+  // Runners come from elsewhere to a session that has keys for them.
+  core.listens = wire::listens_on_tcp(paths.state);
+  if (core.listens) {
     core.ticket_secret = TRY(wire::read_access_keys(paths.state)).ticket_secret;
+    core.allow_skew = TRY(wire::read_listen_plan(paths.state)).allow_skew;
+  }
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
   usage_ = std::make_unique<UsageMeter>(
       reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
@@ -406,7 +412,8 @@ void Service::on_request(const wire::Request& request,
     respond(std::move(answered));
   };
   const std::string& command = request.command;
-  if (command != "status" && command != "ping" && request.role == "observe") {
+  if (command != "status" && command != "ping" && command != "runners" &&
+      request.role == "observe") {
     return answer(fail("scheduler", "not-allowed",
                        fmt::format("'{}' may not be asked for by an observer", command)));
   }
@@ -429,6 +436,13 @@ void Service::on_request(const wire::Request& request,
       respond(std::move(reply));
       look_at_cache();
     }
+  } else if (command == "runners") {
+    reply.result.bytes = wire::encode(core_->runners());
+    respond(std::move(reply));
+  } else if (command == "drain-runner" || command == "stop-runner") {
+    auto arguments = wire::decode<wire::RunnerArguments>(request.arguments.bytes);
+    answer(arguments ? core_->send_away(arguments->name, command == "stop-runner")
+                     : Status(forward(arguments)));
   } else if (command == "suspend") {
     core_->suspend(answer);
   } else if (command == "resume") {

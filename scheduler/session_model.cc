@@ -243,6 +243,7 @@ Status SessionModel::on(const AttemptStarted& change) {
   attempt.section.started = change.at.time;
   attempt.section.slot = change.slot;
   if (!change.host.empty()) attempt.section.host = change.host;
+  attempt.machine = change.machine;
   effects_->started(attempt);
   if (!attempt.traits().brief) effects_->job_started(attempt);
   return {};
@@ -285,6 +286,21 @@ Status SessionModel::on(const RefsWritten& change) {
   return {};
 }
 
+bool History::ends_with(const std::string& machine) const {
+  const auto found = machines.find(machine);
+  if (found == machines.end()) return machines.size() + 1 >= kMaxMachines;
+  return found->second.lost + 1 >= kMaxAttempts;
+}
+
+std::string History::lost_text() const {
+  if (machines.size() < kMaxMachines) return fmt::format("The job was lost {} times", attempts);
+  std::vector<std::string> names;
+  for (const auto& [id, machine] : machines)
+    names.push_back(machine.host.empty() ? id : machine.host);
+  std::sort(names.begin(), names.end());
+  return fmt::format("The job was lost with {} machines: {}", names.size(), fmt::join(names, ", "));
+}
+
 Status SessionModel::on(const AttemptLost& change) {
   auto released = TRY(release(change.id, "loses"));
   Attempt& attempt = released.mapped();
@@ -305,9 +321,16 @@ Status SessionModel::on(const AttemptLost& change) {
     return {};
   }
   History& history = session_.history[e];
+  if (change.returned && !attempt.started) ++history.returned;
   // An attempt that only waited at the runner had no part in what happened there.
-  if (attempt.started) ++history.lost;
-  if (history.lost < kMaxAttempts && history.attempts < kMaxGiven) {
+  bool last = history.attempts - history.returned >= kMaxGiven;
+  if (attempt.started) {
+    last = last || history.ends_with(attempt.machine);
+    History::Machine& machine = history.machines[attempt.machine];
+    machine.host = attempt.section.host;
+    ++machine.lost;
+  }
+  if (!last) {
     session_.run->give_back(e);
     if (attempt.started)
       effects_->job_says(attempt, "warn",
@@ -319,11 +342,10 @@ Status SessionModel::on(const AttemptLost& change) {
   wire::JobResult result;
   result.id = change.id;
   result.status = Outcome::kError;
-  result.error =
-      wire::ErrorBody{.domain = "scheduler",
-                      .reason = "runner-lost",
-                      .message = fmt::format("The job was lost {} times", history.attempts),
-                      .detail = change.why};
+  result.error = wire::ErrorBody{.domain = "scheduler",
+                                 .reason = "runner-lost",
+                                 .message = history.lost_text(),
+                                 .detail = change.why};
   end(attempt, result, {});
   return {};
 }
@@ -501,7 +523,7 @@ void SessionModel::add_to(StateDigest& digest) const {
                suspended, ended, state, limits, began, run_began, at] = session_;
   (void)began, (void)run_began, (void)at;
   const auto add_attempt = [&](const Attempt& attempt) {
-    const auto& [id, element, runner, started, action, attempt_began, section] = attempt;
+    const auto& [id, element, runner, started, action, attempt_began, section, machine] = attempt;
     (void)attempt_began, (void)section;
     digest.add(id.job);
     digest.add(id.attempt);
@@ -509,6 +531,7 @@ void SessionModel::add_to(StateDigest& digest) const {
     digest.add(runner);
     digest.add(started);
     digest.add(action);
+    digest.add(machine);
   };
   for (const auto* snapshot : {loaded.get(), next.get()}) {
     digest.add(snapshot != nullptr);
@@ -529,11 +552,16 @@ void SessionModel::add_to(StateDigest& digest) const {
   }
   digest.add(history.size());
   for (const auto& [e, past] : std::map(history.begin(), history.end())) {
-    const auto& [job, tries, lost] = past;
+    const auto& [job, tries, returned, machines] = past;
     digest.add(e);
     digest.add(job);
     digest.add(tries);
-    digest.add(lost);
+    digest.add(returned);
+    digest.add(machines.size());
+    for (const auto& [name, machine] : machines) {
+      digest.add(name);
+      digest.add(machine.lost);
+    }
   }
   digest.add(failures.size());
   for (const auto& [element, section] : failures) {

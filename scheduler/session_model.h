@@ -34,8 +34,9 @@
 namespace sluice::scheduler {
 
 // How many attempts of a job may be lost (spec/jobs.md, J40).
-inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started
-inline constexpr std::uint32_t kMaxGiven = 20;    // that were given
+inline constexpr std::uint32_t kMaxAttempts = 3;  // that had started, with one machine
+inline constexpr std::uint32_t kMaxMachines = 2;  // with which one was lost that had started
+inline constexpr std::uint32_t kMaxGiven = 20;    // that were given, and not given back
 
 // A pointer whose object is constant where the pointer is.
 template <typename T>
@@ -50,6 +51,7 @@ struct Attempt {
   Action action = Action::kBuild;
   std::int64_t began = 0;  // the session's elapsed time
   wire::JobSection section;
+  std::string machine;  // where it has started
 
   const model::ActionTraits& traits() const { return model::traits(action); }
 };
@@ -58,7 +60,18 @@ struct Attempt {
 struct History {
   std::uint64_t job = 0;
   std::uint32_t attempts = 0;
-  std::uint32_t lost = 0;
+  std::uint32_t returned = 0;  // of these, by runners that hadn't started them
+  // The machines with which attempts that had started were lost: their hosts, and how many.
+  struct Machine {
+    std::string host;
+    std::uint32_t lost = 0;
+  };
+  std::map<std::string, Machine> machines;
+
+  // No attempt follows when one more is lost with that machine.
+  bool ends_with(const std::string& machine) const;
+  // What has become of them, when no more follow.
+  std::string lost_text() const;
 };
 
 struct Prompt {

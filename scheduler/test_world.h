@@ -28,6 +28,8 @@ struct ElementSpec {
   std::vector<std::string> build;
   std::vector<std::string> runtime;
   bool sources = false;  // that have to be fetched
+  std::string platform = {};
+  std::vector<std::string> labels = {};
 };
 
 inline std::string key_of(const std::string& name) {
@@ -53,6 +55,8 @@ inline model::Snapshot make_snapshot(const std::vector<ElementSpec>& specs,
     element.kind = "manual";
     element.keys.full = element.keys.strict = element.keys.weak = key_of(spec.name);
     element.has_sources = spec.sources;
+    element.platform = spec.platform;
+    element.labels = spec.labels;
     if (spec.sources) element.sources_key = "s" + key_of(spec.name).substr(1);
     std::map<std::string, model::Dependency> dependencies;
     std::vector<std::string> order;
@@ -256,8 +260,9 @@ struct World {
   std::map<std::string, std::uint32_t> slots;
   int snapshots = 0;
   bool tampered = false;  // the journal, or a snapshot, isn't what was written
+  std::function<void(CoreOptions&)> configure;
 
-  World() {
+  explicit World(std::function<void(CoreOptions&)> options = {}) : configure(std::move(options)) {
     std::string name = "/tmp/sluice-scheduler-test-XXXXXX";
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     directory = name;
@@ -293,8 +298,13 @@ struct World {
     check_model();
     core.reset();
     out = std::make_unique<FakeOutputs>(journal);
-    core = std::make_unique<Core>(clock, store, *out,
-                                  CoreOptions{.session = "s1", .verb = "build", .epoch = ++epoch});
+    CoreOptions options;
+    options.session = "s1";
+    options.verb = "build";
+    options.epoch = ++epoch;
+    options.platform = "linux/x86-64";
+    if (configure) configure(options);
+    core = std::make_unique<Core>(clock, store, *out, std::move(options));
     const std::vector<std::string> records = journal;
     std::uint64_t mark = 0;
     for (const auto& record : records) {
@@ -348,6 +358,23 @@ struct World {
     message.waiting = std::move(waiting);
     message.outbox = std::move(outbox);
     slots[runner] = slot_count;
+    say(runner, message);
+  }
+  // A runner from elsewhere, on a machine of its own, for what `change` doesn't say otherwise.
+  void join(const std::string& runner, std::uint32_t slot_count = 2,
+            const std::function<void(wire::RunnerHello&)>& change = {}) {
+    wire::RunnerHello message;
+    message.hello.protocol = "jobs/1";
+    message.hello.role = "runner";
+    message.hello.instance = runner;
+    message.hello.epoch = 1;
+    message.host = "host-of-" + runner;
+    message.slots = slot_count;
+    message.remote = true;
+    message.machine = "machine-of-" + runner;
+    message.platform = "linux/x86-64";
+    if (change) change(message);
+    slots[runner] = message.slots;
     say(runner, message);
   }
   void started(const std::string& runner, const wire::JobId& id) {

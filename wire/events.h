@@ -164,6 +164,24 @@ void fields(C& c, LimitsSection& m) {
   c.optional("changed", m.changed);
 }
 
+// A runner from elsewhere: runner.joined, runner.left, runner.quarantined.
+struct RunnerSection {
+  std::string name, host;
+  std::string machine;   // the same for all runners of one
+  std::string platform;  // "linux/x86-64"
+  std::uint32_t slots = 0;
+  std::string why;  // left, quarantined: the reason, in words
+};
+template <typename C>
+void fields(C& c, RunnerSection& m) {
+  c("name", m.name);
+  c("host", m.host);
+  c.optional("machine", m.machine);
+  c.optional("platform", m.platform);
+  c.optional("slots", m.slots);
+  c.optional("why", m.why);
+}
+
 struct ErrorSection {
   std::string scope;  // main | task
   std::string domain;
@@ -280,8 +298,9 @@ void fields(C& c, PromptSection& m) {
 
 // An event as its readers get it. Types: session.started, session.suspended, session.resumed,
 // session.limits, session.ended, run.started, run.finished, element.state, job.queued, job.started,
-// job.finished, job.message, prompt.opened, prompt.closed, message, error, status. The topic of a
-// type is its name with '.' as '/' and a '/' at the end.
+// job.finished, job.message, prompt.opened, prompt.closed, runner.joined, runner.left,
+// runner.quarantined, message, error, status. The topic of a type is its name with '.' as '/' and a
+// '/' at the end.
 //
 // `level` of messages: debug status info warn error bug start success failure skipped.
 struct Event {
@@ -299,6 +318,8 @@ struct Event {
   std::optional<ActiveSection> active;
   std::optional<CacheSection> cache;
   std::optional<LimitsSection> limits;
+  std::optional<RunnerSection> runner;  // runner.joined, runner.left, runner.quarantined
+  // status: `text` is what waits for a runner that isn't there; "" when nothing does
   std::string level, text, detail;
   // job.finished of a failure: the last `error-lines` lines of its log, for whoever can't read the
   // file
@@ -342,6 +363,7 @@ void fields(C& c, Event& m) {
   c.optional("active", m.active);
   c.optional("cache", m.cache);
   c.optional("limits", m.limits);
+  c.optional("runner", m.runner);
   c.optional("log_tail", m.log_tail);
   c.optional("error", m.error);
   c.optional("elements", m.elements);

@@ -364,6 +364,31 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
   }
   CHECK(read_sandbox(*sandbox, draft.result.body->sandbox, draft.sandbox_key));
   if (instance.runs_commands) CHECK(check_runs(*sandbox, instance, variables, draft.result));
+  if (!element.first_pass) CHECK(find_place(draft));
+  return {};
+}
+
+// Finds where the element is to be built: programs run on machines of their platform, and a
+// variable names what a runner must offer. Of what the machine is only the sandbox's part is in the
+// key, and variables are in it only where something refers to them.
+Status ElementResolver::find_place(Draft& draft) {
+  ResolvedElement& result = draft.result;
+  if (draft.instance.runs_commands) {
+    const model::Sandbox& sandbox = result.body->sandbox;
+    if (!sandbox.build_arch.empty()) result.platform = sandbox.build_os + "/" + sandbox.build_arch;
+  }
+  const auto said = TRY(draft.values.variables->get("runner-labels"));
+  std::string_view rest = said.value_or("");
+  constexpr std::string_view kBetween = ", \t\n";
+  while (true) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(kBetween), rest.size()));
+    if (rest.empty()) break;
+    const std::size_t end = std::min(rest.find_first_of(kBetween), rest.size());
+    result.labels.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end);
+  }
+  std::sort(result.labels.begin(), result.labels.end());
+  result.labels.erase(std::unique(result.labels.begin(), result.labels.end()), result.labels.end());
   return {};
 }
 

@@ -54,6 +54,9 @@ struct ResolvedElement {
   bool misplaced_source = false;
   // SHA-256 over the sources' part of the key; "" while that isn't known, or without sources.
   std::string sources_key;
+  // model::Element has them; no platform where no command is run.
+  std::string platform;
+  std::vector<std::string> labels;
   std::vector<Obstacle> obstacles;
 
   // The first obstacle to that, or nullptr.
@@ -229,6 +232,7 @@ class ElementResolver {
   // The four steps of resolve(). Their order is BuildStream's, and so is that of errors.
   Status compose_values(Draft& draft, bool shared);
   Status configure_by_kind(Draft& draft);
+  Status find_place(Draft& draft);
   Status ask_of_element(Draft& draft);
   PluginAsker::ElementFacts::Dependency fact_of(LoadIndex element) const;
   // Adds what the dependencies that an element has need at run time. `elements` are those that

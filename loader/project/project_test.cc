@@ -56,6 +56,39 @@ TEST_CASE("what is not supported yet says so by name") {
         "kind 'mine'");
 }
 
+TEST_CASE("J70, J71: where an element is to be built follows from its sandbox and a variable") {
+  Project_ project;
+  const std::string rest = "config:\n  build-commands:\n  - make\n";
+  const auto load = [&](std::string_view text) {
+    project.directory.write("elements/it.bst", text);
+    auto answer = project.load({"it.bst"});
+    INFO((answer ? std::string() : answer.error().str()));
+    REQUIRE(answer);
+    return std::get<LoadedSnapshot>(*answer).snapshot.elements.at(0);
+  };
+  const auto plain = load("kind: manual\n" + rest);
+  CHECK(plain.platform.starts_with("linux/"));
+  CHECK(plain.labels.empty());
+  const auto other = load("kind: manual\nsandbox:\n  build-arch: power-isa-be\n" + rest);
+  CHECK(other.platform == "linux/power-isa-be");
+  CHECK(other.keys.strict != plain.keys.strict);
+  const auto with_labels =
+      load("kind: manual\nvariables:\n  size: big\n  runner-labels: '%{size}-memory, gpu  gpu '\n" +
+           rest);
+  CHECK(with_labels.labels == std::vector<std::string>{"big-memory", "gpu"});
+  // Labels are in no key, weak or strong.
+  CHECK(with_labels.keys.strict == plain.keys.strict);
+  CHECK(with_labels.keys.weak == plain.keys.weak);
+  // Nothing is run to make a stack, wherever that is done.
+  const auto stack = load("kind: stack\nvariables:\n  runner-labels: a\n");
+  CHECK(stack.platform.empty());
+  CHECK(stack.labels == std::vector<std::string>{"a"});
+  // A value that nothing makes sense of is said at its place.
+  project.directory.write("elements/it.bst",
+                          "kind: stack\nvariables:\n  runner-labels: '%{nobody}'\n");
+  CHECK(Project_::refused_by(project.load({"it.bst"})).find("nobody") != std::string::npos);
+}
+
 TEST_CASE("an element that is named with the element path in front is told without it") {
   for (const char* written : {"elements", "./elements", "elements/"}) {
     Project_ project;

@@ -1,0 +1,228 @@
+// How the dispatcher gives jobs where there is a choice of runners (spec/jobs.md, J70 to J77).
+#include <algorithm>
+#include <queue>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "scheduler/dispatcher.h"
+#include "scheduler/travel.h"
+#include "wire/snapshot.h"
+
+namespace sluice::scheduler {
+
+Requirements Dispatcher::requirements(ElementIndex e) const {
+  const model::Element& element = loaded().element(e);
+  // What can't be read fails where it is to be given.
+  Requirements out{element.platform, element.labels, true};
+  const auto body = wire::unpack_body(element.body);
+  if (!body) return out;
+  std::vector<wire::SourceList> told;
+  if (element.lists_sources) {
+    for (const ElementIndex d : loaded().graph.staging(e)) {
+      auto dependency = wire::unpack_body(loaded().element(d).body);
+      if (!dependency) return out;
+      told.push_back({std::move(dependency->sources)});
+    }
+  }
+  out.stays = !why_it_stays(Action::kBuild, *body, told).empty();
+  return out;
+}
+
+// Puts the elements of the run that may be built in groups: once in a run, and again when the store
+// has lost something.
+void Dispatcher::group() {
+  if (grouped_) return;
+  grouped_ = true;
+  groups_.clear();
+  std::map<Choice::Class, std::uint32_t> numbers;
+  std::vector<std::uint32_t> group(loaded().size(), 0);
+  for (const ElementIndex e : run().plan()) {
+    if (loaded().artifact[e] == ArtifactState::kCached) continue;
+    const Choice::Class number = choice_.class_of(requirements(e), Action::kBuild);
+    const auto [found, is_new] =
+        numbers.try_emplace(number, static_cast<std::uint32_t>(groups_.size()));
+    if (is_new) groups_.push_back(number);
+    group[e] = found->second;
+  }
+  run().group_by(std::move(group), groups_.size());
+}
+
+bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches,
+                                   bool& replayed) {
+  const QueueType& type = run().type(q);
+  const model::ActionTraits& traits = type.traits();
+  const bool builds = traits.needs == model::Needs::kInputs;
+  const std::uint32_t limit = model()->limit(traits.resource);
+  const std::uint32_t set = model()->limits[static_cast<std::size_t>(traits.resource)];
+  const Fleet::Credit all = fleet_.credit(type.action, limit, set);
+  // J23: the settings say how many jobs the session's machine does, and each runner from elsewhere
+  // how many builds it does; what somebody has set holds for all of them together. None of those
+  // from elsewhere keeps to a limit by itself.
+  const bool each = builds && set == 0;
+  const bool own_alone = each || choice_.own() == fleet_.size();
+  const std::uint64_t together = each ? choice_.own_slots() : all.together;
+  const bool kept = together <= limit || (own_alone && choice_.own() == 1);
+  const bool all_known = active <= all.given + model()->writing.size();
+  const std::uint64_t most =
+      limit + (all_known && kept ? (own_alone ? choice_.own() : fleet_.size()) * kPrefill : 0);
+  const auto credit = [&]() -> std::optional<Choice::Credit> {
+    const std::uint64_t elsewhere = each ? choice_.given_elsewhere(traits.resource) : 0;
+    const bool full = active >= most + elsewhere;
+    if (full && !each) return std::nullopt;
+    return Choice::Credit{limit, !full};
+  };
+  const Choice::Class stays =
+      builds ? 0 : choice_.class_of({.platform = "", .labels = {}, .stays = true}, type.action);
+
+  // What comes first of each group.
+  using Head = std::pair<std::uint32_t, std::size_t>;
+  std::priority_queue<Head, std::vector<Head>, std::greater<>> heads;
+  const auto line_up = [&](std::size_t group) {
+    if (const ElementIndex e = run().next_ready(q, group); e != Run::kNone)
+      heads.emplace(run().rank(e), group);
+  };
+  for (std::size_t group = 0; group < run().groups(q); ++group) line_up(group);
+  bool wanting = false;
+  while (!heads.empty()) {
+    const std::size_t group = heads.top().second;
+    heads.pop();
+    const ElementIndex e = run().next_ready(q, group);
+    if (e == Run::kNone) continue;
+    if (changes_.broken() || model()->stopped(e)) break;
+    if (loaded().artifact[e] == ArtifactState::kFailed &&
+        traits.yields == model::Yields::kArtifact) {
+      replay_failure(e);
+      replayed = true;
+      line_up(group);
+      continue;
+    }
+    wanting = true;
+    const Choice::Class number = builds ? groups_[group] : stays;
+    const auto now = credit();
+    // Another group's jobs may go to other runners.
+    if (!now || !choice_.any(number, *now)) continue;
+    wire::Job job;
+    if (builds && !add_inputs(e, job)) {
+      // What the store has lost is built again, and in another group perhaps.
+      replayed = replayed || run().next_ready(q, group) != e;
+      break;
+    }
+    Runner* const runner =
+        choice_.choose(number, *now, job.dependencies, builds && run().is_critical(e));
+    if (runner == nullptr) continue;
+    auto& batch = batches[runner->instance];
+    batch.first = runner;
+    if (builds) choice_.gives(*runner, job.dependencies);
+    if (!give(e, *runner, std::move(job), batch.second)) break;
+    ++active;
+    line_up(group);
+  }
+  return wanting;
+}
+
+// ---- What no runner fits ---------------------------------------------------------
+
+void Dispatcher::note_waiting() {
+  std::map<Choice::Class, Waiting> now;
+  const Duration time = clock_.monotonic();
+  for (std::size_t q = 0; q < run().queues() && choice_.open(); ++q) {
+    if (run().type(q).traits().needs != model::Needs::kInputs) continue;
+    for (std::size_t group = 0; group < groups_.size(); ++group) {
+      const Choice::Class number = groups_[group];
+      ElementIndex e = run().next_ready(q, group);
+      if (e == Run::kNone || model()->stopped(e) || choice_.fits(number)) continue;
+      const auto found = waiting_.find(number);
+      const Duration since = found == waiting_.end() ? time : found->second.since;
+      for (; time - since >= kNoRunner && e != Run::kNone && !model()->stopped(e) &&
+             !changes_.broken();
+           e = run().next_ready(q, group))
+        fail_waiting(e, number);
+      if (e != Run::kNone) now.emplace(number, Waiting{since, e});
+    }
+  }
+  const auto same = [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.first == b.second.first;
+  };
+  if (!std::equal(now.begin(), now.end(), waiting_.begin(), waiting_.end(), same))
+    ++waiting_version_;
+  waiting_ = std::move(now);
+}
+
+void Dispatcher::renew_waiting() {
+  for (auto& [number, waiting] : waiting_) waiting.since = clock_.monotonic();
+}
+
+std::string Dispatcher::waiting_text() const {
+  if (waiting_.empty() || !model()->run) return {};
+  const auto& [number, waiting] = *waiting_.begin();
+  const std::string more =
+      waiting_.size() > 1 ? fmt::format(" (and others, for {} more kinds)", waiting_.size() - 1)
+                          : std::string();
+  return fmt::format("{} waits for a runner: {}{}", loaded().element(waiting.first).full_name,
+                     text_of(choice_.requirements(number)), more);
+}
+
+// The scheduler does the attempt itself, which consists of saying this.
+void Dispatcher::fail_waiting(ElementIndex e, Choice::Class number) {
+  AttemptGiven given;
+  given.at = changes_.stamp();
+  given.id = next_attempt(e);
+  given.element = e;
+  given.queue = run().type(run().queue_of(e)).traits().title;
+  if (!changes_.commit(given) ||
+      !changes_.commit(AttemptStarted{.at = changes_.stamp(), .id = given.id}))
+    return;
+  wire::JobResult result;
+  result.id = given.id;
+  result.status = Outcome::kError;
+  result.error = wire::ErrorBody{
+      .domain = "scheduler",
+      .reason = "no-runner",
+      .message = fmt::format("No runner for it came within {} seconds. It needs {}",
+                             std::chrono::duration_cast<std::chrono::seconds>(kNoRunner).count(),
+                             text_of(choice_.requirements(number))),
+      .detail = "What is offered:\n" + choice_.offers()};
+  take_result(model()->attempts.at(given.id.job), std::move(result));
+}
+
+// ---- Runners' errors -------------------------------------------------------------
+
+// A runner from elsewhere of which nobody has seen anything but errors may be what is wrong. Its
+// errors count as losses as long as those don't end the element (J40), and another runner is there.
+bool Dispatcher::blames_runner(const Attempt& attempt, const wire::JobResult& result,
+                               const Runner& runner) const {
+  if (result.status != Outcome::kError || !runner.offer.remote || !choice_.unproven(runner) ||
+      attempt.traits().needs != model::Needs::kInputs)
+    return false;
+  const auto history = model()->history.find(attempt.element);
+  if (history == model()->history.end() || history->second.ends_with(runner.offer.machine))
+    return false;
+  return choice_.fits_another(choice_.class_of(requirements(attempt.element), attempt.action),
+                              runner);
+}
+
+void Dispatcher::take_from(Runner& runner, const std::string& why) {
+  std::vector<wire::JobId> ids;
+  for (const auto& [job, lease] : runner.leases) {
+    if (!lease.started && !lease.cancelled && lease.state == Lease::State::kGiven)
+      ids.push_back(lease.id);
+  }
+  for (const wire::JobId& id : ids) give_back(id, why);
+  cancel(runner, ids);
+}
+
+const std::string& Dispatcher::settings_for(const Runner& runner) {
+  if (!runner.offer.remote) return loaded().packed_settings;
+  if (settings_of_ != loaded().snapshot.id) settings_.clear();
+  settings_of_ = loaded().snapshot.id;
+  std::string& packed = settings_[runner.slots];
+  if (packed.empty()) {
+    model::Settings settings = loaded().snapshot.settings;
+    settings.builders = runner.slots;
+    packed = wire::pack_settings(settings);
+  }
+  return packed;
+}
+
+}  // namespace sluice::scheduler

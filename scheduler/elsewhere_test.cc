@@ -1,0 +1,453 @@
+// Runners from elsewhere: who may do what, what is waited for, what is lost with a machine, who is
+// sent away (spec/jobs.md, J40 and J70 to J79).
+#include "scheduler/test_world.h"
+
+namespace sluice::scheduler {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+void listens(CoreOptions& options) { options.listens = true; }
+
+std::set<std::string> names(const std::vector<wire::Job>& jobs) {
+  std::set<std::string> out;
+  for (const auto& job : jobs) out.insert(name_of(job));
+  return out;
+}
+
+std::string waiting(const World& world) {
+  return wire::decode_event(world.core->pack_status(false))->text;
+}
+
+const wire::RunnerInfo* info(const wire::RunnerList& list, const std::string& name) {
+  for (const auto& runner : list.runners) {
+    if (runner.name == name) return &runner;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("J70: builds go to runners of their platform, to emulators where there is none") {
+  World world(listens);
+  world.hello("runner");
+  world.join("arm", 4, [](auto& m) { m.platform = "linux/aarch64"; });
+  world.join("emulator", 4, [](auto& m) { m.emulates = {"linux/aarch64", "linux/rv64g"}; });
+  world.join("old", 4, [](auto& m) { m.platform = "linux/x86-32"; });
+  world.run(world.build(world.write(
+      make_snapshot({{.name = "arm-1", .platform = "linux/aarch64"},
+                     {.name = "arm-2", .platform = "linux/aarch64"},
+                     {.name = "narrow", .platform = "linux/aarch32"},
+                     {.name = "risc", .platform = "linux/rv64g"},
+                     {.name = "any", .platform = ""},
+                     {.name = "all", .build = {"arm-1", "arm-2", "narrow", "risc", "any"}}},
+                    {"all"}))));
+  const auto arm = names(world.out->take_jobs("arm"));
+  CHECK(arm.contains("arm-1"));
+  CHECK(arm.contains("arm-2"));
+  CHECK(arm.contains("narrow"));
+  const auto emulator = names(world.out->take_jobs("emulator"));
+  CHECK(emulator.contains("risc"));
+  CHECK_FALSE(emulator.contains("arm-1"));
+  CHECK_FALSE(emulator.contains("arm-2"));
+  for (const std::string& name : {"runner", "old"}) {
+    for (const std::string& element : names(world.out->take_jobs(name))) CHECK(element == "any");
+  }
+}
+
+TEST_CASE("J70: an emulator does it as long as no native runner has joined, and no longer") {
+  World world(listens);
+  world.hello("runner", 8);
+  world.join("emulator", 1, [](auto& m) { m.emulates = {"linux/aarch64"}; });
+  std::vector<ElementSpec> specs;
+  ElementSpec all{.name = "all"};
+  for (int i = 0; i < 8; ++i) {
+    specs.push_back({.name = "e" + std::to_string(i), .platform = "linux/aarch64"});
+    all.build.push_back(specs.back().name);
+  }
+  specs.push_back(all);
+  world.run(world.build(world.write(make_snapshot(specs, {"all"}))));
+  const auto first = world.out->take_jobs("emulator");
+  REQUIRE(first.size() == 1 + kPrefill);
+  CHECK(world.out->take_jobs("runner").empty());
+  world.join("arm", 4, [](auto& m) { m.platform = "linux/aarch64"; });
+  world.core->tick();
+  CHECK(world.out->take_jobs("arm").size() == 5);
+  world.finish("emulator", first[0]);
+  CHECK(world.out->take_jobs("emulator").empty());
+}
+
+TEST_CASE("J71: a runner has all labels that an element wants") {
+  World world(listens);
+  world.hello("runner");
+  world.join("some", 4, [](auto& m) { m.labels = {"gpu"}; });
+  world.join("both", 4, [](auto& m) { m.labels = {"gpu", "big"}; });
+  world.run(world.build(world.write(make_snapshot({{.name = "one", .labels = {"big"}},
+                                                   {.name = "two", .labels = {"big", "gpu"}},
+                                                   {.name = "all", .build = {"one", "two"}}},
+                                                  {"all"}))));
+  CHECK(names(world.out->take_jobs("both")) == std::set<std::string>{"one", "two"});
+  CHECK(world.out->take_jobs("some").empty());
+  CHECK(world.out->take_jobs("runner").empty());
+}
+
+TEST_CASE("J71: where nobody can come from elsewhere, what builds want says nothing") {
+  World world;
+  world.hello("runner", 4);
+  world.run(world.build(world.write(
+      make_snapshot({{.name = "a", .platform = "linux/aarch64", .labels = {"big"}}}, {"a"}))));
+  CHECK(names(world.out->take_jobs("runner")) == std::set<std::string>{"a"});
+  CHECK(waiting(world).empty());
+}
+
+TEST_CASE("J72: what touches sources or caches is the session's own; its runner is asked for") {
+  World world(listens);
+  world.join("far", 4);
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .sources = true}}, {"a"}))));
+  CHECK(world.out->runners_started == 1);
+  CHECK(world.out->take_jobs("far").empty());
+  world.pass(seconds(70));
+  CHECK(world.outcome().empty());
+  world.hello("runner");
+  CHECK(world.work("runner").at(0) == "fetch:a");
+}
+
+TEST_CASE("J73: what no runner fits is said at once, and fails after a minute") {
+  World world(listens);
+  world.hello("runner");
+  world.join("near", 2, [](auto& m) { m.labels = {"gpu"}; });
+  (void)world.core->take_status_changed();
+  world.run(world.build(world.write(
+      make_snapshot({{.name = "a", .platform = "linux/aarch64", .labels = {"big", "gpu"}},
+                     {.name = "b"},
+                     {.name = "all", .build = {"a", "b"}}},
+                    {"all"}))));
+  CHECK(world.core->take_status_changed());
+  CHECK(waiting(world) == "a waits for a runner: linux/aarch64 with the labels big, gpu");
+  world.work("runner");
+  world.work("near");
+  world.pass(seconds(59));
+  CHECK(world.outcome().empty());
+  SECTION("nobody comes") {
+    world.pass(seconds(2));
+    CHECK(world.outcome() == "failure");
+    const auto finished = world.out->of("job.finished");
+    const auto& last = finished.back();
+    REQUIRE(last.error);
+    CHECK(last.error->reason == "no-runner");
+    CHECK(last.error->message ==
+          "No runner for it came within 60 seconds. It needs linux/aarch64 with the labels big, "
+          "gpu");
+    CHECK(last.detail.find("near: linux/x86-64 with the label gpu") != std::string::npos);
+    CHECK(last.detail.find("runner: linux/x86-64") != std::string::npos);
+    CHECK(waiting(world).empty());
+  }
+  SECTION("one comes") {
+    world.join("far", 2, [](auto& m) {
+      m.platform = "linux/aarch64";
+      m.labels = {"big", "gpu"};
+    });
+    CHECK(world.work("far") == std::vector<std::string>{"build:a"});
+    CHECK(waiting(world).empty());
+  }
+  SECTION("the time of a suspended session doesn't count") {
+    world.core->suspend([](const Status&) {});
+    world.pass(seconds(100));
+    world.core->resume();
+    world.pass(seconds(59));
+    CHECK(world.outcome().empty());
+    world.pass(seconds(2));
+    CHECK(world.outcome() == "failure");
+  }
+}
+
+TEST_CASE("J75: builders are this machine's; runners from elsewhere bring their slots") {
+  World world(listens);
+  auto snapshot = wide_snapshot(40);
+  snapshot.settings.builders = 2;
+  const auto file = world.write(std::move(snapshot));
+  world.hello("runner", 2);
+  world.join("far", 8);
+  world.run(world.build(file));
+  const auto far = world.out->take_jobs("far");
+  const auto here = world.out->take_jobs("runner");
+  CHECK(far.size() == 8 + kPrefill);
+  CHECK(here.size() == 2 + kPrefill);
+  // The job says so, as it is the runner that keeps to it.
+  CHECK(wire::unpack_settings(far.at(0).settings.bytes)->builders == 8);
+  CHECK(wire::unpack_settings(here.at(0).settings.bytes)->builders == 2);
+  // What somebody has set is for all of them.
+  REQUIRE(world.core->set_limits({.builders = 3}));
+  CHECK(world.out->take<wire::JobLimits>("far").empty());
+  CHECK(world.out->take<wire::JobLimits>("runner").size() == 1);
+  world.started("far", far.at(0).id);
+  std::size_t held = world.core->model()->attempts.size();
+  CHECK(held == 3);
+}
+
+TEST_CASE("J40: an attempt is lost with its machine: the second one ends it") {
+  World world(listens);
+  world.hello("runner");
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("one", 1, big);
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  const auto lose_at = [&](const std::string& runner) {
+    const auto jobs = world.out->take_jobs(runner);
+    REQUIRE(jobs.size() == 1);
+    world.started(runner, jobs[0].id);
+    world.say(runner, wire::Goodbye{"walltime"});
+  };
+  lose_at("one");
+  CHECK(world.outcome().empty());
+  SECTION("another machine") {
+    world.join("two", 1, big);
+    lose_at("two");
+    CHECK(world.outcome() == "failure");
+    const auto& error = world.out->of("job.finished").back().error;
+    REQUIRE(error);
+    CHECK(error->reason == "runner-lost");
+    CHECK(error->message == "The job was lost with 2 machines: host-of-one, host-of-two");
+  }
+  SECTION("the same machine, under other names, counts as ever") {
+    for (const char* name : {"two", "three"}) {
+      world.join(name, 1, [](auto& m) {
+        m.labels = {"big"};
+        m.machine = "machine-of-one";
+      });
+      CHECK(world.outcome().empty());
+      lose_at(name);
+    }
+    CHECK(world.outcome() == "failure");
+    CHECK(world.out->of("job.finished").back().error->message == "The job was lost 3 times");
+  }
+  SECTION("a scheduler that is started again knows") {
+    world.start();
+    world.hello("runner");
+    world.join("two", 1, big);
+    lose_at("two");
+    CHECK(world.outcome() == "failure");
+  }
+}
+
+TEST_CASE("J40: the machine is known of what a scheduler before gave, and of what has started") {
+  World world(listens);
+  world.hello("runner");
+  world.join("one", 1, [](auto& m) { m.labels = {"big"}; });
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  world.started("one", world.out->take_jobs("one").at(0).id);
+  world.start();
+  world.pass(seconds(11));  // nobody comes back: its lease is over
+  world.hello("runner");
+  world.join("two", 1, [](auto& m) { m.labels = {"big"}; });
+  world.started("two", world.out->take_jobs("two").at(0).id);
+  world.say("two", wire::Goodbye{});
+  CHECK(world.outcome() == "failure");
+  CHECK(world.out->of("job.finished").back().error->message ==
+        "The job was lost with 2 machines: host-of-one, host-of-two");
+}
+
+TEST_CASE("J77: a runner whose first jobs all end in errors gets no more, and says why") {
+  World world(listens);
+  world.hello("runner", 1);
+  world.join("bad", 4);
+  auto snapshot = wide_snapshot(12);
+  snapshot.settings.builders = 1;
+  world.run(world.build(world.write(std::move(snapshot))));
+  auto jobs = world.out->take_jobs("bad");
+  REQUIRE(jobs.size() == 4 + kPrefill);
+  for (int i = 0; i < 2; ++i)
+    world.finish("bad", jobs[static_cast<std::size_t>(i)], Outcome::kError);
+  CHECK(world.out->of("runner.quarantined").empty());
+  for (auto& job : world.out->take_jobs("bad")) jobs.push_back(job);
+  world.finish("bad", jobs[2], Outcome::kError);
+  const auto said = world.out->of("runner.quarantined");
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].level == "warn");
+  REQUIRE(said[0].runner);
+  CHECK(said[0].runner->name == "bad");
+  CHECK(said[0].runner->why.find("Command failed") != std::string::npos);
+  const auto list = world.core->runners();
+  REQUIRE(info(list, "bad") != nullptr);
+  CHECK(info(list, "bad")->quarantined == said[0].runner->why);
+  // What it had not started is taken back, and nothing of what went wrong there has failed.
+  CHECK_FALSE(world.out->take<wire::Cancel>("bad").empty());
+  CHECK(world.out->take_jobs("bad").empty());
+  CHECK(world.core->model()->failures.empty());
+  // It comes back on another connection, and still gets nothing; another process may do better.
+  world.join("bad", 4);
+  world.core->tick();
+  CHECK(world.out->take_jobs("bad").empty());
+  world.work("runner");
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("J77: errors are the element's when they come twice, or from a runner that has built") {
+  World world(listens);
+  world.hello("runner", 1);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("one", 1, big);
+  world.join("two", 1, big);
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  auto jobs = world.out->take_jobs("one");
+  REQUIRE(jobs.size() == 1);
+  world.finish("one", jobs[0], Outcome::kError);
+  CHECK(world.outcome().empty());
+  jobs = world.out->take_jobs("one");
+  const std::string next = jobs.empty() ? "two" : "one";
+  if (jobs.empty()) jobs = world.out->take_jobs("two");
+  REQUIRE(jobs.size() == 1);
+  // The error of another machine is told as it is.
+  world.say(next, wire::Goodbye{});
+  jobs = world.out->take_jobs(next == "one" ? "two" : "one");
+  REQUIRE(jobs.size() == 1);
+  world.finish(next == "one" ? "two" : "one", jobs[0], Outcome::kError);
+  CHECK(world.outcome() == "failure");
+  CHECK(world.out->of("job.finished").back().error->message == "Command failed");
+}
+
+TEST_CASE("J78: what a runner gives back is given to another at once, and is no loss") {
+  World world(listens);
+  world.hello("runner", 1);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("one", 1, big);
+  std::vector<ElementSpec> specs;
+  for (int i = 0; i < 3; ++i) specs.push_back({.name = std::to_string(i), .labels = {"big"}});
+  specs.push_back({.name = "all", .build = {"0", "1", "2"}});
+  world.run(world.build(world.write(make_snapshot(specs, {"all"}))));
+  for (int round = 0; round < 25; ++round) {
+    const std::string name = round % 2 == 0 ? "one" : "two";
+    const std::string other = round % 2 == 0 ? "two" : "one";
+    auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 3);
+    world.join(other, 1, [&](auto& m) {
+      m.labels = {"big"};
+      m.hello.epoch = static_cast<std::uint64_t>(round) + 2;
+    });
+    wire::Drain drain{.why = "walltime", .now = false, .returned = {}};
+    for (const auto& job : jobs) drain.returned.push_back(job.id);
+    drain.returned.push_back({77, 1});  // which it never had
+    world.say(name, drain);
+    world.say(name, wire::Goodbye{"walltime"});
+    CHECK(world.out->of("runner.left").size() == static_cast<std::size_t>(round) + 1);
+  }
+  CHECK(world.core->model()->failures.empty());
+  world.work("two");
+  CHECK(world.outcome().empty());
+  world.work("runner");
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE(
+    "J78: one that drains finishes what it has begun; the session is told who comes and goes") {
+  World world(listens);
+  world.hello("runner", 1);
+  world.join("one", 2, [](auto& m) { m.labels = {"big"}; });
+  const auto joined = world.out->of("runner.joined");
+  REQUIRE(joined.size() == 1);
+  REQUIRE(joined[0].runner);
+  CHECK(joined[0].runner->machine == "machine-of-one");
+  CHECK(joined[0].runner->slots == 2);
+  CHECK(joined[0].text == "Runner one joined: host-of-one, linux/x86-64, 2 slots");
+  world.join("one", 2, [](auto& m) { m.labels = {"big"}; });  // the same again is no news
+  CHECK(world.out->of("runner.joined").size() == 1);
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}},
+                                                   {.name = "b", .labels = {"big"}},
+                                                   {.name = "all", .build = {"a", "b"}}},
+                                                  {"all"}))));
+  const auto jobs = world.out->take_jobs("one");
+  REQUIRE(jobs.size() == 2);
+  world.started("one", jobs[0].id);
+  CHECK(world.core->send_away("nobody", false).error().message ==
+        "There is no runner 'nobody': there are one");
+  CHECK(world.core->send_away("runner", true).error().reason == "own-runner");
+  REQUIRE(world.core->send_away("one", false));
+  const auto told = world.out->take<wire::Drain>("one");
+  REQUIRE(told.size() == 1);
+  CHECK_FALSE(told[0].now);
+  CHECK(info(world.core->runners(), "one")->draining);
+  CHECK(waiting(world).empty());
+  // It says so itself, gives back what it has not begun, and that too it may not give back.
+  world.say("one", wire::Drain{.why = "", .now = false, .returned = {jobs[0].id, jobs[1].id}});
+  CHECK(waiting(world) == "b waits for a runner: any platform with the label big");
+  // The connection breaks: it is told again.
+  world.join("one", 2, [&](auto& m) {
+    m.labels = {"big"};
+    m.running = {jobs[0].id};
+  });
+  CHECK(world.out->take<wire::Drain>("one").size() == 1);
+  CHECK(world.out->take_jobs("one").empty());
+  world.say("one", wire::Results{{world.result_of(jobs[0])}});
+  CHECK(world.store.artifacts.size() == 1);
+  world.say("one", wire::Goodbye{"drained"});
+  const auto left = world.out->of("runner.left");
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].runner->why == "drained");
+  CHECK(info(world.core->runners(), "one") == nullptr);
+  // One that is gone without a word is said, too.
+  world.join("two", 2);
+  world.pass(seconds(20));
+  REQUIRE(world.out->of("runner.left").size() == 2);
+  CHECK(world.out->of("runner.left")[1].text.starts_with("Runner two left: nothing was heard"));
+}
+
+TEST_CASE("J78: one that says in its HELLO that it drains gets nothing") {
+  World world(listens);
+  world.hello("runner", 1);
+  world.join("one", 2, [](auto& m) {
+    m.labels = {"big"};
+    m.draining = true;
+  });
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  CHECK(world.out->take_jobs("one").empty());
+  CHECK_FALSE(waiting(world).empty());
+}
+
+TEST_CASE("J76: who builds otherwise is refused with both fingerprints, unless that is allowed") {
+  bool allowed = false;
+  SECTION("refused") {}
+  SECTION("allowed") { allowed = true; }
+  World world([&](CoreOptions& options) {
+    options.listens = true;
+    options.allow_skew = allowed;
+    options.fingerprint = [] { return std::string("rules 1, bubblewrap 0.8.0"); };
+  });
+  world.join("same", 1, [](auto& m) { m.fingerprint = "rules 1, bubblewrap 0.8.0"; });
+  CHECK(world.out->take<wire::Welcome>("same").size() == 1);
+  world.join("other", 1, [](auto& m) { m.fingerprint = "rules 1, bubblewrap \n0.4.1"; });
+  const auto refused = world.out->take<wire::Refused>("other");
+  REQUIRE(refused.size() == (allowed ? 0 : 1));
+  if (!allowed) {
+    CHECK(refused[0].reason ==
+          "skew: other has rules 1, bubblewrap ?0.4.1, the session has rules 1, bubblewrap 0.8.0");
+  }
+  // The session's own runner is the same program on the same machine.
+  world.hello("runner");
+  CHECK(world.out->take<wire::Welcome>("runner").size() == 1);
+}
+
+TEST_CASE("J79: no clock of a runner's is compared with anybody else's") {
+  World world(listens);
+  world.hello("runner", 1);
+  world.join("late", 1, [](auto& m) { m.labels = {"big"}; });
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  const auto job = world.out->take_jobs("late").at(0);
+  const std::int64_t hour = Duration(hours(1)).count();
+  world.say("late", wire::Started{{{job.id, 1, world.clock.wall_ns() - 3 * hour}}});
+  for (int i = 0; i < 30; ++i) {
+    world.pass(seconds(1));
+    world.say("late", wire::RunnerBeat{{job.id}, false, {}});
+  }
+  CHECK(world.core->model()->attempts.size() == 1);
+  const auto started = world.out->of("job.started");
+  CHECK(started.back().job->started >= started.back().session->started);
+  auto result = world.result_of(job);
+  result.elapsed = -5 * hour;
+  world.say("late", wire::Results{{result}});
+  CHECK(world.outcome() == "success");
+  CHECK(world.out->of("job.finished").back().elapsed == 0);
+}
+
+}  // namespace sluice::scheduler
