@@ -288,7 +288,11 @@ Status Supervisor::listen_for_others() {
               fmt::format("{}{}{}:{}", v6 ? "[" : "", plan.host == "*" ? "0.0.0.0" : plan.host,
                           v6 ? "]" : "", port),
               "--session-access",
-              paths_.state};
+              paths_.state,
+              "--server-key",
+              paths_.state + "/access/cas.key",
+              "--server-cert",
+              paths_.state + "/access/cas.crt"};
     }
     listening_.emplace(fmt::format("tcp/{}", name), std::move(fd));
   }

@@ -154,13 +154,14 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
   const ElementIndex e = attempt.element;
   const model::Element& element = loaded().element(e);
   const model::Yields yields = attempt.traits().yields;
-  const Runner* const runner = fleet_.find(attempt.runner);
   if (runner != nullptr && runner->offer.remote && !attempt.traits().brief) {
     take_over(attempt, result);
     // What went wrong between two stores is no fault of the element's: another attempt may do
     // better (J87).
-    if (result.status == Outcome::kError && result.error && result.error->domain == "remote")
+    if (result.status == Outcome::kError && result.error && result.error->domain == "remote") {
+      choice_.ended(*runner, result, 0);
       return lose(result.id, result.error->message);
+    }
   }
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
   result.elapsed = std::max<std::int64_t>(result.elapsed, 0);  // whatever the runner's clock does

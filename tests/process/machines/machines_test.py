@@ -93,11 +93,11 @@ class Machines(Gates, SluiceTest):
     def ends(self, process, status=0):
         self.assertEqual(process.wait(TIMEOUT), status, self.logs())
 
-    def state(self):
+    def session_state(self):
         return self.hosts[0].path("/root/.local/state/sluice/sessions/" + self.session)
 
     def log(self):
-        return records(self.state())
+        return records(self.session_state())
 
     def finished(self):
         """How often each element's build has succeeded."""
