@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/session.h"
+
 namespace sluice::scheduler {
 
 namespace {
@@ -219,11 +221,13 @@ void Fleet::give(const wire::JobId& id, Action action, const std::string& instan
 
 void Fleet::doubt(const wire::JobId& id, Action action, bool started, const std::string& instance,
                   Duration now) {
+  // A runner of another machine finds out, and comes back, when its connection does.
+  const Duration patience = instance == wire::kRunnerName ? lease_ : std::max(lease_, kReturn);
   note(named(instance), {.id = id,
                          .action = action,
                          .state = Lease::State::kInDoubt,
                          .started = started,
-                         .until = now + lease_});
+                         .until = now + patience});
 }
 
 void Fleet::start(const wire::JobId& id, const std::string& instance) {
@@ -256,7 +260,7 @@ Lease* Fleet::current(const wire::JobId& id, const std::string& instance) {
 void Fleet::renew_all(Duration now) {
   for (auto& [instance, runner] : runners_) {
     if (runner.known) runner.heard = now;
-    for (auto& [job, lease] : runner.leases) renew(lease, now);
+    for (auto& [job, lease] : runner.leases) lease.until = std::max(lease.until, now + lease_);
   }
 }
 

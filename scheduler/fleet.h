@@ -27,6 +27,9 @@ using model::kResources;
 using model::Resource;
 
 inline constexpr Duration kLease = std::chrono::seconds(10);
+// How long a scheduler that was started again waits for runners of other machines that had
+// attempts (J96).
+inline constexpr Duration kReturn = std::chrono::seconds(60);
 inline constexpr std::uint32_t kPrefill = 2;
 inline constexpr std::uint32_t kBriefPrefill = 16;  // or as many as a runner has slots
 // jobs that a runner does itself, one after the other

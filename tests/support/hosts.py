@@ -227,6 +227,8 @@ class Hosts:
         self._switch("ip", "link", "add", self._port(i), "type", "veth", "peer", "name", "eth0", "netns", str(host.pid))
         self._switch("ip", "link", "set", self._port(i), "master", "br0", "up")
         self._inside(i, "ip", "address", "add", host.address + "/24", "dev", "eth0")
+        # A machine that is switched on again has the address by which others' neighbour tables know it.
+        self._inside(i, "ip", "link", "set", "eth0", "address", "02:00:00:00:00:%02x" % (i + 1))
         self._inside(i, "ip", "link", "set", "eth0", "up")
 
     def kill(self, i):

@@ -81,8 +81,9 @@ class Machines(Gates, SluiceTest):
         return process
 
     def runners(self):
-        """What the session says of its runners, by name."""
-        return {runner["name"]: runner for runner in json.loads(self.on(0, "runner", "list", "--json").stdout)}
+        """What the session says of its runners, by name; nothing while it isn't there."""
+        listed = self.hosts[0].run([self.bin + "/sluice", "runner", "list", "--json", self.session], check=False)
+        return {runner["name"]: runner for runner in json.loads(listed.stdout)} if listed.returncode == 0 else {}
 
     def wait_for_runners(self, *names):
         self.wait_until(lambda: set(names) <= set(self.runners()), "runners %s" % ", ".join(names))
@@ -184,10 +185,20 @@ class Machines(Gates, SluiceTest):
             self.wait_at_gate(number)
         return joined, build
 
+    def runs_on(self, host, pid):
+        """Whether a process is one of the host's, or descends from one, as those of sandboxes do."""
+        own = os.readlink("/proc/%d/ns/pid" % self.hosts[host].pid)
+        with contextlib.suppress(OSError):
+            while pid > 1:
+                if os.readlink("/proc/%d/ns/pid" % pid) == own:
+                    return True
+                with open("/proc/%d/stat" % pid, "rb") as file:
+                    pid = int(file.read().rpartition(b")")[2].split()[1])
+        return False
+
     def gates_of(self, host):
         """Which of the three gates a host's jobs wait at."""
-        inside = set(self.hosts[host].processes())
-        return [number for number in (1, 2, 3) if inside & set(self.at_gate(number))]
+        return [number for number in (1, 2, 3) if any(self.runs_on(host, pid) for pid in self.at_gate(number))]
 
     def open_all(self, but=()):
         for number in (1, 2, 3):
@@ -215,7 +226,8 @@ class Machines(Gates, SluiceTest):
         self.hosts.cut(1)
         self.join(2)
         self.wait_for_runners("host2")
-        outside = lambda number: [pid for pid in self.at_gate(number) if pid not in self.hosts[1].processes()]  # noqa: E731
+        self.assertTrue(lost)
+        outside = lambda number: [pid for pid in self.at_gate(number) if not self.runs_on(1, pid)]  # noqa: E731
         for number in lost:
             self.wait_until(lambda n=number: outside(n), "the job of gate %d on another machine" % number)
         self.hosts.heal(1)
@@ -232,6 +244,7 @@ class Machines(Gates, SluiceTest):
         """The session's host dies and is started again: the session goes on, with the runners that have waited for it."""
         joined, build = self.busy()
         there = self.gates_of(1)
+        self.assertTrue(there)
         before = self.finished()
         self.hosts.kill(0)
         build.wait()
@@ -279,6 +292,7 @@ class Machines(Gates, SluiceTest):
         """A runner that is told to end finishes what it builds, gives back the rest, and is gone."""
         joined, build = self.busy()
         there = self.gates_of(1)
+        self.assertTrue(there)
         self.on(0, "runner", "drain", "host1")
         self.wait_until(lambda: self.runners()["host1"]["draining"], "host1 draining")
         self.open_all()
