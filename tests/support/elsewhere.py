@@ -93,6 +93,11 @@ class Elsewhere:
                 os.symlink(source, target)
         return folder
 
+    def assert_nothing_left_elsewhere(self):
+        self.cas.terminate()
+        self.assertEqual(self.cas.wait(), 0)
+        self.assert_nothing_left()
+
     def restart_cas(self, cachedir=None):
         port = int(self.cas_url.rsplit(":", 1)[1])
         cachedir = cachedir or os.path.join(self.env["XDG_CACHE_HOME"], "buildstream")

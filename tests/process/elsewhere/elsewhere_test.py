@@ -68,7 +68,7 @@ class Elsewheres(Gates, Elsewhere, SluiceTest):
         self.assertEqual(self.shown("all.bst", form), self.shown("all.bst", form, env))
         self.assertEqual(self.refs(self.cachedir), self.refs(os.path.join(env["XDG_CACHE_HOME"], "buildstream")))
         self.sluice(self.cachedir, program="sluice-store-check")
-        self.assert_nothing_left()
+        self.assert_nothing_left_elsewhere()
 
     def test_logs_and_the_shell_into_a_failure_without_the_machine(self):
         self.begin()
@@ -83,7 +83,7 @@ class Elsewheres(Gates, Elsewhere, SluiceTest):
             self.assertIn("this is what went wrong", file.read())
         inside = self.sluice("shell", "--build", "--use-buildtree", "bad.bst", "--", "ls", cwd=self.at)
         self.assertIn("left-behind", inside.stdout)
-        self.assert_nothing_left()
+        self.assert_nothing_left_elsewhere()
 
     def test_the_sessions_store_is_away_for_a_while(self):
         self.begin()
@@ -99,7 +99,7 @@ class Elsewheres(Gates, Elsewhere, SluiceTest):
         # It was built once.
         logs = [name for name in files_below(os.path.join(self.cachedir, "logs", "small", "gated")) if name.endswith(".log")]
         self.assertEqual(len(logs), 1)
-        self.assert_nothing_left()
+        self.assert_nothing_left_elsewhere()
 
     def test_the_helper_is_killed(self):
         self.begin()
@@ -109,7 +109,7 @@ class Elsewheres(Gates, Elsewhere, SluiceTest):
         self.open_gate(1)
         self.assertEqual(build.wait(), 0)
         self.assertEqual(self.shown("gated.bst", "%{state}").split()[-1], "cached")
-        self.assert_nothing_left()
+        self.assert_nothing_left_elsewhere()
 
     def test_whoever_is_revoked_can_give_nothing(self):
         self.begin()
@@ -121,7 +121,7 @@ class Elsewheres(Gates, Elsewhere, SluiceTest):
         self.assertEqual(build.wait(), 1)
         self.assertIn("was revoked", build.stdout + build.stderr)
         self.assertNotIn("gated", {name.split("/")[1] for name in self.refs(self.cachedir)})
-        self.assert_nothing_left()
+        self.assert_nothing_left_elsewhere()
 
     def test_processors_are_those_of_the_machine_that_builds(self):
         self.begin(max_jobs=3)
@@ -133,7 +133,7 @@ class Elsewheres(Gates, Elsewhere, SluiceTest):
         self.assertIn("MAKEFLAGS: -j7\n", log)
         for jobs in ("2", "3", "7"):
             self.assertEqual(self.sluice("--max-jobs", jobs, "show", "--deps", "none", "--format", "%{state}", "jobs.bst", cwd=self.at).stdout.strip(), "cached")
-        self.assert_nothing_left()
+        self.assert_nothing_left_elsewhere()
 
 
 if __name__ == "__main__":
