@@ -121,6 +121,24 @@ TEST_CASE("a token on offer that nobody takes moves on") {
   CHECK(b.pool.available() == 0);
 }
 
+TEST_CASE("how many processes: as many as the machine has that builds (J84)") {
+  model::ElementBody body;
+  body.variables = {{"max-jobs", "8"}};
+  body.environment_nocache = {"MAKEFLAGS", "JOBS", "MAXJOBS", "V", "FLAGS"};
+  const model::StringMap loaded = {
+      {"MAKEFLAGS", "-j8 V=8 --jobs=8"}, {"JOBS", "-j 8 8"}, {"MAXJOBS", "8"}, {"V", "8"},
+      {"FLAGS", "-j88 -O8 --jobs  8"},   {"CFLAGS", "-j8"}};
+  const model::StringMap here = {
+      {"MAKEFLAGS", "-j2 V=8 --jobs=2"}, {"JOBS", "-j 2 8"}, {"MAXJOBS", "2"}, {"V", "8"},
+      {"FLAGS", "-j88 -O8 --jobs  2"},   {"CFLAGS", "-j8"}};
+  CHECK(elements::with_jobs(loaded, body, 2) == here);
+  CHECK(elements::with_jobs(loaded, body, 8) == loaded);
+  body.variables.emplace_back("notparallel", "True");
+  CHECK(elements::with_jobs(loaded, body, 2) == loaded);
+  body.variables.clear();
+  CHECK(elements::with_jobs(loaded, body, 2) == loaded);
+}
+
 TEST_CASE("what MAKEFLAGS say") {
   CHECK(tokens_of_makeflags("-j8") == 7);
   CHECK(tokens_of_makeflags("-k -j 3 --no-print-directory") == 2);

@@ -203,7 +203,7 @@ TEST_CASE("A log that was sent lies where the session's logs lie; else its end d
   CHECK_FALSE(path_exists(sent.place / "logs/none"));
 }
 
-TEST_CASE("The last build of a workspace is named when its trees are there (J84)") {
+TEST_CASE("The last build of a workspace is named when its trees are there (J81)") {
   Sent sent;
   const model::Digest message = sent.message(sent.info);
   must(sent.view->adopt(sent.wanted, message));

@@ -67,16 +67,17 @@ class StoreView {
   virtual Result<std::optional<CachedArtifact>> committed(const ArtifactName& name) = 0;
   // The root of what an element's sources stage, when all of it is there.
   virtual Result<std::optional<model::Digest>> sources(const std::string& sources_key) = 0;
+  // ---- Of runners that have a store of their own; a store that has nothing to do with them need
+  // not do any of it: then nothing is taken from them.
   // Takes an artifact whose message and blobs a runner has sent: checks that it is what the attempt
   // was to make, and that all that it refers to is whole, and writes its refs, as a build here
   // would. Errors: domain "remote", "bad-result" with what is wrong; those of the system.
-  virtual Status adopt(const Adoption& wanted, const model::Digest& message) = 0;
+  virtual Status adopt(const Adoption& wanted, const model::Digest& message);
   // Writes the log that a runner has sent to the file `path` (its directories are made), or where
   // that can't be had `tail`, its end. Nothing is written when there is neither.
-  virtual Status keep_log(const model::Digest& log, std::string_view tail,
-                          const std::string& path) = 0;
+  virtual Status keep_log(const model::Digest& log, std::string_view tail, const std::string& path);
   // The message of an artifact that has a build tree and its sources, all of it here, as a blob.
-  virtual Result<std::optional<model::Digest>> message_of(const ArtifactName& name) = 0;
+  virtual Result<std::optional<model::Digest>> message_of(const ArtifactName& name);
   // Writes the logs of a cached failure and a last line to a new log file (its directories are
   // made).
   virtual Status replay_log(const CachedArtifact& artifact, const std::string& path,

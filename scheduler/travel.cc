@@ -8,6 +8,18 @@
 
 namespace sluice::scheduler {
 
+Status StoreView::adopt(const Adoption& wanted, const model::Digest&) {
+  return fail("remote", "bad-result", "Nothing is taken from elsewhere here: " + wanted.element);
+}
+
+Status StoreView::keep_log(const model::Digest&, std::string_view, const std::string&) {
+  return {};
+}
+
+Result<std::optional<model::Digest>> StoreView::message_of(const ArtifactName&) {
+  return std::nullopt;
+}
+
 std::string why_it_stays(model::Action action, const model::ElementBody& body,
                          const std::vector<wire::SourceList>& dependency_sources) {
   if (action != model::Action::kBuild) return "only builds are done elsewhere";

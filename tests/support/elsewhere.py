@@ -68,7 +68,7 @@ class Elsewhere:
         self.write_access((self.runner_fingerprint, "runner", {}))
         self.cas_url = self.start_cas(cachedir)
         place = {"cachedir": far + "/cache", "sourcedir": far + "/sources", "builddir": far + "/build", "logdir": far + "/logs",
-                 "cas": {"url": self.cas_url, "push": True, "server_cert": self.cas_certificate, "client_key": key, "client_cert": certificate},
+                 "cas": {"url": self.cas_url, "type": "all", "push": True, "server_cert": self.cas_certificate, "client_key": key, "client_cert": certificate},
                  "cas_name": SERVER_NAME, "max_jobs": max_jobs}
         self.place = os.path.join(far, "place")
         with open(self.place, "wb") as file:
@@ -92,6 +92,11 @@ class Elsewhere:
             else:
                 os.symlink(source, target)
         return folder
+
+    def assert_nothing_left_elsewhere(self):
+        self.cas.terminate()
+        self.assertEqual(self.cas.wait(), 0)
+        self.assert_nothing_left()
 
     def restart_cas(self, cachedir=None):
         port = int(self.cas_url.rsplit(":", 1)[1])

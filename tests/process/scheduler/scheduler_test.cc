@@ -131,6 +131,7 @@ class RawRunner {
     message.hello = {.protocol = "jobs/1", .role = "runner", .instance = instance_, .epoch = epoch};
     message.host = "here";
     message.slots = 1;
+    message.remote = remote;
     message.running = std::move(running);
     message.outbox = std::move(outbox);
     say(message);
@@ -167,6 +168,7 @@ class RawRunner {
   }
   int probes = 0;
   int beats = 0;
+  bool remote = false;  // it says that it has a store of its own
 
  private:
   std::string instance_;
@@ -218,6 +220,7 @@ struct Fixture {
       model::Element element;
       element.name = element.full_name = name;
       element.kind = "manual";
+      element.body = pack_body({});
       element.keys.full = element.keys.strict = element.keys.weak = std::string(64, digit++);
       for (const std::uint32_t need : needs)
         element.dependencies.push_back({need, true, false, false});
@@ -514,4 +517,80 @@ TEST_CASE("a scheduler whose supervisor is gone ends at once") {
   Fixture world;
   world.scheduler.hang_up();
   CHECK(world.scheduler.exit_code(2s) != 255);
+}
+
+// The attempts of an element of a runner that lies end as the liar's fault, and leave nothing in
+// the session's store; one that doesn't is believed after that.
+TEST_CASE("a runner from elsewhere that lies about its result (J82, J83, J85, J86, J87)") {
+  Fixture world;
+  world.write_snapshot_of({{"a.bst", {}}, {"b.bst", {0}}});
+  world.build();
+  CHECK(world.scheduler.expect_line("start runner"));
+  RawRunner runner(world.context, world.session.endpoint("jobs"), "runner");
+  runner.remote = true;
+  runner.hello();
+  runner.expect<Welcome>();
+  auto cas = store::Cas::open(world.session.directory() + "/cache");
+  REQUIRE(cas);
+  const std::string refs = world.session.directory() + "/cache/artifacts/refs/test";
+
+  // The artifact that the job is to make, as an upload leaves it: blobs, and no name.
+  const auto message_of = [&](const Job& job, const std::string& key) {
+    Job as = job;
+    as.keys.full = key;
+    (void)world.built(as);
+    const std::string name = decode<JobElement>(job.element.bytes)->name;
+    const std::string file = world.session.directory() + "/cache/artifacts/refs/" +
+                             store::artifact_ref("test", name, key);
+    const std::string bytes = *read_file(file);
+    REQUIRE(::unlink(file.c_str()) == 0);
+    auto digest = cas->add(bytes);
+    REQUIRE(digest);
+    return *digest;
+  };
+  const auto say = [&](const Job& job, const model::Digest& message) {
+    JobResult result;
+    result.id = job.id;
+    result.status = model::Outcome::kSuccess;
+    result.artifact_message = message;
+    auto log = cas->add("all went well\n");
+    REQUIRE(log);
+    result.log = *log;
+    runner.say(Started{{{job.id, 0, 1}}});
+    runner.say(Results{{result}});
+    CHECK(runner.expect<ResultAck>().jobs == std::vector<JobId>{job.id});
+  };
+  const Job first = world.next_job(runner);
+  SECTION("the artifact of another element") {
+    say(first, message_of(first, std::string(64, 'b')));
+  }
+  SECTION("one that isn't wholly there") {
+    auto cut = message_of(first, first.keys.full);
+    REQUIRE(cas->remove(cut));
+    say(first, cut);
+  }
+  SECTION("something else") {
+    auto noise = cas->add("this is no artifact");
+    REQUIRE(noise);
+    say(first, *noise);
+  }
+  SECTION("a digest that leads out of the store") { say(first, {"../../../../etc/passwd", 1}); }
+  const Job second = world.next_job(runner);
+  CHECK(second.id == JobId{first.id.job, 2});
+  CHECK_FALSE(path_exists(refs + "/a/" + first.keys.full));
+  CHECK_FALSE(path_exists(refs + "/a/" + std::string(64, 'b')));
+  say(second, message_of(second, second.keys.full));
+  CHECK(path_exists(refs + "/a/" + second.keys.full));
+  const Job next = world.next_job(runner);
+  REQUIRE(run_until(world.reactor, [&] { return world.count("job.finished", "success") == 1; }));
+  bool said = false;
+  for (const auto& record : world.records) {
+    if (record.type == "job.message")
+      said = said || record.text.find("was lost") != std::string::npos;
+    if (record.type != "job.finished") continue;
+    CHECK(read_file(record.job->log_file) == "all went well\n");
+  }
+  CHECK(said);
+  REQUIRE(next.dependencies.size() == 1);
+  CHECK(next.dependencies[0].key == second.keys.full);
 }
