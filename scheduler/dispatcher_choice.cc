@@ -26,6 +26,10 @@ void Dispatcher::group() {
   if (grouped_) return;
   grouped_ = true;
   groups_.clear();
+  bool builds = false;
+  for (std::size_t q = 0; q < run().queues(); ++q)
+    builds = builds || run().type(q).traits().needs == model::Needs::kInputs;
+  if (!builds) return;
   std::map<Choice::Class, std::uint32_t> numbers;
   std::vector<std::uint32_t> group(loaded().size(), 0);
   for (const ElementIndex e : run().plan()) {

@@ -22,6 +22,14 @@ std::string waiting(const World& world) {
   return wire::decode_event(world.core->pack_status(false))->text;
 }
 
+// Time passes while these runners beat.
+void pass(World& world, Duration time, const std::vector<std::string>& alive) {
+  for (Duration gone{}; gone < time; gone += seconds(1)) {
+    world.pass(seconds(1));
+    for (const std::string& runner : alive) world.say(runner, wire::RunnerBeat{});
+  }
+}
+
 const wire::RunnerInfo* info(const wire::RunnerList& list, const std::string& name) {
   for (const auto& runner : list.runners) {
     if (runner.name == name) return &runner;
@@ -53,7 +61,7 @@ TEST_CASE("J70: builds go to runners of their platform, to emulators where there
   CHECK(emulator.contains("risc"));
   CHECK_FALSE(emulator.contains("arm-1"));
   CHECK_FALSE(emulator.contains("arm-2"));
-  for (const std::string& name : {"runner", "old"}) {
+  for (const char* const name : {"runner", "old"}) {
     for (const std::string& element : names(world.out->take_jobs(name))) CHECK(element == "any");
   }
 }
@@ -129,10 +137,10 @@ TEST_CASE("J73: what no runner fits is said at once, and fails after a minute") 
   CHECK(waiting(world) == "a waits for a runner: linux/aarch64 with the labels big, gpu");
   world.work("runner");
   world.work("near");
-  world.pass(seconds(59));
+  pass(world, seconds(59), {"runner", "near"});
   CHECK(world.outcome().empty());
   SECTION("nobody comes") {
-    world.pass(seconds(2));
+    pass(world, seconds(2), {"runner", "near"});
     CHECK(world.outcome() == "failure");
     const auto finished = world.out->of("job.finished");
     const auto& last = finished.back();
@@ -157,9 +165,9 @@ TEST_CASE("J73: what no runner fits is said at once, and fails after a minute") 
     world.core->suspend([](const Status&) {});
     world.pass(seconds(100));
     world.core->resume();
-    world.pass(seconds(59));
+    pass(world, seconds(59), {"runner", "near"});
     CHECK(world.outcome().empty());
-    world.pass(seconds(2));
+    pass(world, seconds(2), {"runner", "near"});
     CHECK(world.outcome() == "failure");
   }
 }
@@ -269,7 +277,7 @@ TEST_CASE("J77: a runner whose first jobs all end in errors gets no more, and sa
   REQUIRE(said[0].runner);
   CHECK(said[0].runner->name == "bad");
   CHECK(said[0].runner->why.find("Command failed") != std::string::npos);
-  const auto list = world.core->runners();
+  const auto list = world.core->runners();  // C22
   REQUIRE(info(list, "bad") != nullptr);
   CHECK(info(list, "bad")->quarantined == said[0].runner->why);
   // What it had not started is taken back, and nothing of what went wrong there has failed.
@@ -360,6 +368,7 @@ TEST_CASE(
   const auto jobs = world.out->take_jobs("one");
   REQUIRE(jobs.size() == 2);
   world.started("one", jobs[0].id);
+  // C23
   CHECK(world.core->send_away("nobody", false).error().message ==
         "There is no runner 'nobody': there are one");
   CHECK(world.core->send_away("runner", true).error().reason == "own-runner");
