@@ -102,6 +102,23 @@ TEST_CASE("J71: a runner has all labels that an element wants") {
   CHECK(world.out->take_jobs("runner").empty());
 }
 
+TEST_CASE("J11, J71: what can be no platform or label is refused") {
+  World world(listens);
+  const auto refused = [&](const std::function<void(wire::RunnerHello&)>& change) {
+    world.join("odd", 1, change);
+    const auto answers = world.out->take<wire::Refused>("odd");
+    return answers.empty() ? std::string() : answers[0].reason;
+  };
+  CHECK(refused([](auto& m) { m.labels = {"two words"}; }) == "labels");
+  CHECK(refused([](auto& m) { m.labels = {""}; }) == "labels");
+  CHECK(refused([](auto& m) { m.labels.assign(65, "x"); }) == "labels");
+  CHECK(refused([](auto& m) { m.labels = {std::string(65, 'x')}; }) == "labels");
+  CHECK(refused([](auto& m) { m.platform = "linux/\x1b[2J"; }) == "platform");
+  CHECK(refused([](auto& m) { m.emulates = {"a,b"}; }) == "platform");
+  CHECK(refused([](auto& m) { m.machine = std::string(65, 'x'); }) == "machine");
+  CHECK(refused([](auto&) {}).empty());
+}
+
 TEST_CASE("J71: where nobody can come from elsewhere, what builds want says nothing") {
   World world;
   world.hello("runner", 4);
