@@ -231,7 +231,7 @@ TEST_CASE("J40: an attempt is lost with its machine: the second one ends it") {
     world.join("two", 1, big);
     lose_at("two");
     CHECK(world.outcome() == "failure");
-    const auto& error = world.out->of("job.finished").back().error;
+    const auto error = world.out->of("job.finished").back().error;
     REQUIRE(error);
     CHECK(error->reason == "runner-lost");
     CHECK(error->message == "The job was lost with 2 machines: host-of-one, host-of-two");
