@@ -189,6 +189,43 @@ TEST_CASE("J73: what no runner fits is said at once, and fails after a minute") 
   }
 }
 
+TEST_CASE("J74: what is built of something is built where that was made") {
+  World world(listens);
+  world.hello("runner", 1);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("one", 4, big);
+  world.join("two", 4, big);
+  const std::vector<std::string> labels{"big"};
+  world.run(
+      world.build(world.write(make_snapshot({{.name = "x", .labels = labels},
+                                             {.name = "y", .labels = labels},
+                                             {.name = "of-x", .build = {"x"}, .labels = labels},
+                                             {.name = "of-y", .build = {"y"}, .labels = labels},
+                                             {.name = "all", .build = {"of-x", "of-y"}}},
+                                            {"all"}))));
+  std::map<std::string, wire::Job> at;
+  for (const char* const name : {"one", "two"}) {
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1);
+    at[name] = jobs[0];
+  }
+  // The other one would be the first of equals both times.
+  for (const char* const name : {"two", "one"}) {
+    world.started(name, at[name].id);
+    auto result = world.result_of(at[name]);
+    result.artifact.emplace();
+    result.uploaded = 1 << 20;
+    world.say(name, wire::Results{{result}});
+    const auto next = world.out->take_jobs(name);
+    REQUIRE(next.size() == 1);
+    CHECK(name_of(next[0]) == "of-" + name_of(at[name]));
+  }
+  const auto list = world.core->runners();
+  CHECK(info(list, "one")->done == 1);
+  CHECK(info(list, "one")->uploaded == 1 << 20);
+  CHECK(info(list, "one")->waiting == 1);
+}
+
 TEST_CASE("J75: builders are this machine's; runners from elsewhere bring their slots") {
   World world(listens);
   auto snapshot = wide_snapshot(40);
