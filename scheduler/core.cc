@@ -16,7 +16,9 @@ Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions o
       choice_({options_.platform, options_.listens}, fleet_),
       narrator_({options_.session, options_.verb}, changes_, fleet_),
       dispatcher_(clock, store, outputs, changes_, fleet_, choice_, narrator_),
-      last_tick_(clock.monotonic()), last_beat_(last_tick_) {}
+      last_tick_(clock.monotonic()), last_beat_(last_tick_) {
+  dispatcher_.sign_by(options_.ticket_secret);
+}
 
 Core::~Core() = default;
 

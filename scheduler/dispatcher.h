@@ -32,6 +32,9 @@ class Dispatcher {
       : clock_(clock), store_(store), outputs_(outputs), changes_(changes), fleet_(fleet),
         choice_(choice), narrator_(narrator) {}
 
+  // Has each JOB say by `secret` to whom it was given (access.md, A13).
+  void sign_by(std::string secret) { ticket_secret_ = std::move(secret); }
+
   // ---- A run begins.
   // Asks the store about elements that aren't known to be cached; those that are stay so in the
   // session. `loaded` is nobody else's yet; `change` gets what the store had.
@@ -140,6 +143,7 @@ class Dispatcher {
   // Settings as a runner from elsewhere gets them, by its slots; of the snapshot with that id.
   std::map<std::uint32_t, std::string> settings_;
   std::string settings_of_;
+  std::string ticket_secret_;  // "": nobody comes from elsewhere
 };
 
 }  // namespace sluice::scheduler
