@@ -22,6 +22,7 @@
 #include "scheduler/usage.h"
 #include "wire/control.h"
 #include "wire/hello.h"
+#include "wire/joined.h"
 #include "wire/listening.h"
 #include "wire/live.h"
 #include "wire/record_publisher.h"
@@ -197,7 +198,10 @@ Status Service::start() {
   core.lease = lease_of_environment();
   core.fingerprint = sandbox::build_fingerprint;
   core.listens = wire::listens_on_tcp(paths.state);
-  if (core.listens) core.ticket_secret = TRY(wire::read_access_keys(paths.state)).ticket_secret;
+  if (core.listens) {
+    core.ticket_secret = TRY(wire::read_access_keys(paths.state)).ticket_secret;
+    core.allow_skew = TRY(wire::read_listen_plan(paths.state)).allow_skew;
+  }
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
   usage_ = std::make_unique<UsageMeter>(
       reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });
