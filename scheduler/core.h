@@ -43,8 +43,6 @@ struct CoreOptions {
   std::string verb;  // of the command that the session was started for
   std::uint64_t epoch = 1;
   Duration lease = kLease;
-  // Of a session that others join: by what the broker knows who was given an attempt.
-  std::string ticket_secret;
   // Runners may come from elsewhere; those that build otherwise are taken, too (J76).
   bool listens = false;
   bool allow_skew = false;
@@ -52,6 +50,8 @@ struct CoreOptions {
   // runner comes from elsewhere. Empty: a machine that says nothing.
   std::function<std::string()> fingerprint;
   std::string platform = sandbox::host_platform();
+  // Of a session that others join: by what the broker knows who was given an attempt.
+  std::string ticket_secret;
   // How often a runner and this scheduler say HEARTBEAT to each other; after how long without a
   // look the scheduler was stopped; after how long a silence a runner is forgotten.
   Duration heartbeat() const { return lease / 10; }

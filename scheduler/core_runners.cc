@@ -21,6 +21,26 @@ std::string said(std::string_view text) {
   return out;
 }
 
+// Whether it can be a platform, a machine or a label: a word that can be printed, and no long one.
+bool is_word(std::string_view text) {
+  return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return c > 0x20 && c < 0x7f && c != ',';
+         });
+}
+
+// What of a HELLO's offer can't be; "" when nothing is wrong with it.
+std::string_view wrong_offer(const wire::RunnerHello& hello) {
+  constexpr std::size_t kMost = 64;
+  const auto words = [](const std::vector<std::string>& list) {
+    return list.size() <= kMost && std::all_of(list.begin(), list.end(), [](const auto& word) {
+             return !word.empty() && is_word(word);
+           });
+  };
+  if (!is_word(hello.platform) || !words(hello.emulates)) return "platform";
+  if (!words(hello.labels)) return "labels";
+  return is_word(hello.machine) ? "" : "machine";
+}
+
 wire::RunnerSection section_of(const Runner& runner, std::string why = {}) {
   return {
       runner.instance, said(runner.host), said(runner.offer.machine), said(runner.offer.platform),
@@ -107,6 +127,7 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   const Runner* const here = fleet_.at(peer);
   if (here != nullptr && here->instance != instance) return refuse("instance");
   if (hello->slots == 0 || hello->slots > 65536) return refuse("slots");
+  if (const std::string_view offer = wrong_offer(*hello); !offer.empty()) return refuse(offer);
   const Runner* const earlier = fleet_.find(instance);
   if (earlier != nullptr && hello->hello.epoch < earlier->epoch) return refuse("stale-epoch");
   // A HELLO may arrive after the death of the process that said it.
@@ -301,6 +322,7 @@ void Core::on_goodbye(Runner& runner, const wire::Goodbye& message) {
   for (const auto& [job, lease] : runner.leases) left.push_back(lease.id);
   for (const wire::JobId& id : left) dispatcher_.lose(id, "Its runner left: " + why);
   if (runner.offer.remote) goodbyes_[runner.instance] = why;
+  sent_away_.erase(runner.instance);
   fleet_.dismiss(runner);
   check_suspended(false);
 }

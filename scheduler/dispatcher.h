@@ -135,7 +135,6 @@ class Dispatcher {
   bool order_asked_ = false;             // in this run
   std::optional<Duration> order_until_;  // nothing is given before, unless durations() comes
   bool stored_ = false;
-  std::string ticket_secret_;  // "": nobody comes from elsewhere
   // The elements of the run are in groups by what their builds require: of each its class.
   bool grouped_ = false;
   std::vector<Choice::Class> groups_;
@@ -149,6 +148,7 @@ class Dispatcher {
   // Settings as a runner from elsewhere gets them, by its slots; of the snapshot with that id.
   std::map<std::uint32_t, std::string> settings_;
   std::string settings_of_;
+  std::string ticket_secret_;  // "": nobody comes from elsewhere
 };
 
 }  // namespace sluice::scheduler

@@ -35,6 +35,10 @@ void Dispatcher::group() {
   if (grouped_) return;
   grouped_ = true;
   groups_.clear();
+  bool builds = false;
+  for (std::size_t q = 0; q < run().queues(); ++q)
+    builds = builds || run().type(q).traits().needs == model::Needs::kInputs;
+  if (!builds) return;
   std::map<Choice::Class, std::uint32_t> numbers;
   std::vector<std::uint32_t> group(loaded().size(), 0);
   for (const ElementIndex e : run().plan()) {
@@ -56,12 +60,14 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
   const std::uint32_t limit = model()->limit(traits.resource);
   const std::uint32_t set = model()->limits[static_cast<std::size_t>(traits.resource)];
   const Fleet::Credit all = fleet_.credit(type.action, limit, set);
-  // J23: the settings say how many jobs the session's machine does, and each runner from elsewhere
-  // how many builds it does; what somebody has set holds for all of them together. None of those
-  // from elsewhere keeps to a limit by itself.
+  // The settings say how many jobs the session's own runners do; of builds each runner from
+  // elsewhere does as many as it has slots, unless somebody has set how many there are in all. No
+  // runner from elsewhere keeps to a limit by itself (J23, J75).
   const bool each = builds && set == 0;
-  const bool own_alone = each || choice_.own() == fleet_.size();
-  const std::uint64_t together = each ? choice_.own_slots() : all.together;
+  const bool own_alone = each || !builds || choice_.own() == fleet_.size();
+  const std::uint64_t together = each     ? choice_.own_slots()
+                                 : builds ? all.together
+                                          : choice_.own() * std::max<std::uint64_t>(limit, set);
   const bool kept = together <= limit || (own_alone && choice_.own() == 1);
   const bool all_known = active <= all.given + model()->writing.size();
   const std::uint64_t most =

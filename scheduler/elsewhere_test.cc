@@ -22,6 +22,14 @@ std::string waiting(const World& world) {
   return wire::decode_event(world.core->pack_status(false))->text;
 }
 
+// Time passes while these runners beat.
+void pass(World& world, Duration time, const std::vector<std::string>& alive) {
+  for (Duration gone{}; gone < time; gone += seconds(1)) {
+    world.pass(seconds(1));
+    for (const std::string& runner : alive) world.say(runner, wire::RunnerBeat{});
+  }
+}
+
 const wire::RunnerInfo* info(const wire::RunnerList& list, const std::string& name) {
   for (const auto& runner : list.runners) {
     if (runner.name == name) return &runner;
@@ -53,7 +61,7 @@ TEST_CASE("J70: builds go to runners of their platform, to emulators where there
   CHECK(emulator.contains("risc"));
   CHECK_FALSE(emulator.contains("arm-1"));
   CHECK_FALSE(emulator.contains("arm-2"));
-  for (const std::string& name : {"runner", "old"}) {
+  for (const char* const name : {"runner", "old"}) {
     for (const std::string& element : names(world.out->take_jobs(name))) CHECK(element == "any");
   }
 }
@@ -94,6 +102,23 @@ TEST_CASE("J71: a runner has all labels that an element wants") {
   CHECK(world.out->take_jobs("runner").empty());
 }
 
+TEST_CASE("J11, J71: what can be no platform or label is refused") {
+  World world(listens);
+  const auto refused = [&](const std::function<void(wire::RunnerHello&)>& change) {
+    world.join("odd", 1, change);
+    const auto answers = world.out->take<wire::Refused>("odd");
+    return answers.empty() ? std::string() : answers[0].reason;
+  };
+  CHECK(refused([](auto& m) { m.labels = {"two words"}; }) == "labels");
+  CHECK(refused([](auto& m) { m.labels = {""}; }) == "labels");
+  CHECK(refused([](auto& m) { m.labels.assign(65, "x"); }) == "labels");
+  CHECK(refused([](auto& m) { m.labels = {std::string(65, 'x')}; }) == "labels");
+  CHECK(refused([](auto& m) { m.platform = "linux/\x1b[2J"; }) == "platform");
+  CHECK(refused([](auto& m) { m.emulates = {"a,b"}; }) == "platform");
+  CHECK(refused([](auto& m) { m.machine = std::string(65, 'x'); }) == "machine");
+  CHECK(refused([](auto&) {}).empty());
+}
+
 TEST_CASE("J71: where nobody can come from elsewhere, what builds want says nothing") {
   World world;
   world.hello("runner", 4);
@@ -129,10 +154,10 @@ TEST_CASE("J73: what no runner fits is said at once, and fails after a minute") 
   CHECK(waiting(world) == "a waits for a runner: linux/aarch64 with the labels big, gpu");
   world.work("runner");
   world.work("near");
-  world.pass(seconds(59));
+  pass(world, seconds(59), {"runner", "near"});
   CHECK(world.outcome().empty());
   SECTION("nobody comes") {
-    world.pass(seconds(2));
+    pass(world, seconds(2), {"runner", "near"});
     CHECK(world.outcome() == "failure");
     const auto finished = world.out->of("job.finished");
     const auto& last = finished.back();
@@ -157,11 +182,48 @@ TEST_CASE("J73: what no runner fits is said at once, and fails after a minute") 
     world.core->suspend([](const Status&) {});
     world.pass(seconds(100));
     world.core->resume();
-    world.pass(seconds(59));
+    pass(world, seconds(59), {"runner", "near"});
     CHECK(world.outcome().empty());
-    world.pass(seconds(2));
+    pass(world, seconds(2), {"runner", "near"});
     CHECK(world.outcome() == "failure");
   }
+}
+
+TEST_CASE("J74: what is built of something is built where that was made") {
+  World world(listens);
+  world.hello("runner", 1);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("one", 4, big);
+  world.join("two", 4, big);
+  const std::vector<std::string> labels{"big"};
+  world.run(
+      world.build(world.write(make_snapshot({{.name = "x", .labels = labels},
+                                             {.name = "y", .labels = labels},
+                                             {.name = "of-x", .build = {"x"}, .labels = labels},
+                                             {.name = "of-y", .build = {"y"}, .labels = labels},
+                                             {.name = "all", .build = {"of-x", "of-y"}}},
+                                            {"all"}))));
+  std::map<std::string, wire::Job> at;
+  for (const char* const name : {"one", "two"}) {
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1);
+    at[name] = jobs[0];
+  }
+  // The other one would be the first of equals both times.
+  for (const char* const name : {"two", "one"}) {
+    world.started(name, at[name].id);
+    auto result = world.result_of(at[name]);
+    result.artifact.emplace();
+    result.uploaded = 1 << 20;
+    world.say(name, wire::Results{{result}});
+    const auto next = world.out->take_jobs(name);
+    REQUIRE(next.size() == 1);
+    CHECK(name_of(next[0]) == "of-" + name_of(at[name]));
+  }
+  const auto list = world.core->runners();
+  CHECK(info(list, "one")->done == 1);
+  CHECK(info(list, "one")->uploaded == 1 << 20);
+  CHECK(info(list, "one")->waiting == 1);
 }
 
 TEST_CASE("J75: builders are this machine's; runners from elsewhere bring their slots") {
@@ -206,7 +268,7 @@ TEST_CASE("J40: an attempt is lost with its machine: the second one ends it") {
     world.join("two", 1, big);
     lose_at("two");
     CHECK(world.outcome() == "failure");
-    const auto& error = world.out->of("job.finished").back().error;
+    const auto error = world.out->of("job.finished").back().error;
     REQUIRE(error);
     CHECK(error->reason == "runner-lost");
     CHECK(error->message == "The job was lost with 2 machines: host-of-one, host-of-two");
@@ -269,7 +331,7 @@ TEST_CASE("J77: a runner whose first jobs all end in errors gets no more, and sa
   REQUIRE(said[0].runner);
   CHECK(said[0].runner->name == "bad");
   CHECK(said[0].runner->why.find("Command failed") != std::string::npos);
-  const auto list = world.core->runners();
+  const auto list = world.core->runners();  // C22
   REQUIRE(info(list, "bad") != nullptr);
   CHECK(info(list, "bad")->quarantined == said[0].runner->why);
   // What it had not started is taken back, and nothing of what went wrong there has failed.
@@ -360,6 +422,7 @@ TEST_CASE(
   const auto jobs = world.out->take_jobs("one");
   REQUIRE(jobs.size() == 2);
   world.started("one", jobs[0].id);
+  // C23
   CHECK(world.core->send_away("nobody", false).error().message ==
         "There is no runner 'nobody': there are one");
   CHECK(world.core->send_away("runner", true).error().reason == "own-runner");

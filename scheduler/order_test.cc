@@ -70,6 +70,33 @@ TEST_CASE("what has the longest way to the end goes first") {
   }
 }
 
+TEST_CASE("J74: critical is what has no time to lose, and nothing while no time is known") {
+  World world;
+  world.out->knows_durations = true;
+  world.hello("runner", 1);
+  world.run(world.build(world.write(make_snapshot(chain_and_long(), {"end"}))));
+  const auto critical = [&] {
+    std::set<std::string> out;
+    const Run& run = *world.core->model()->run;
+    for (const ElementIndex e : run.plan()) {
+      if (run.is_critical(e)) out.insert(run.loaded().element(e).name);
+    }
+    return out;
+  };
+  CHECK(critical().empty());
+  std::vector<JobDuration> times{took("long", 30), took("c1", 1),  took("c2", 20), took("c3", 20),
+                                 took("s1", 1),    took("s2", 40), took("s3", 1),  took("end", 1)};
+  SECTION("the longest way alone") {
+    world.core->durations(times);
+    CHECK(critical() == std::set<std::string>{"c1", "c2", "c3", "end"});
+  }
+  SECTION("and one that is nearly as long") {
+    times[5].time = 41 * kSecond - kSecond / 10;
+    world.core->durations(times);
+    CHECK(critical() == std::set<std::string>{"c1", "c2", "c3", "s2", "end"});
+  }
+}
+
 TEST_CASE("what something needs to run is waited for by whoever is built with that") {
   World world;
   auto snapshot = make_snapshot({{"a", {}, {}},

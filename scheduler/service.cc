@@ -22,6 +22,7 @@
 #include "scheduler/usage.h"
 #include "wire/control.h"
 #include "wire/hello.h"
+#include "wire/joined.h"
 #include "wire/listening.h"
 #include "wire/live.h"
 #include "wire/record_publisher.h"

@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/file.h"
+#include "sandbox/fingerprint.h"
 #include "store/artifact.h"
 #include "tests/support/mini_session.h"
 #include "wire/control.h"
@@ -294,6 +295,49 @@ struct Fixture {
 };
 
 }  // namespace
+
+TEST_CASE(
+    "runners from elsewhere: refused by fingerprint, listed, sent away (J76, J78, C22, C23)") {
+  Fixture world;
+  const auto hello = [&](const std::string& name, const std::string& fingerprint) {
+    RunnerHello message;
+    message.hello = {.protocol = "jobs/1", .role = "runner", .instance = name, .epoch = 1};
+    message.host = "there";
+    message.slots = 3;
+    message.remote = true;
+    message.machine = "m";
+    message.platform = "linux/rv64g";
+    message.labels = {"big"};
+    message.fingerprint = fingerprint;
+    return message;
+  };
+  RawRunner other(world.context, world.session.endpoint("jobs"), "other");
+  other.say(hello("other", "rules 0, abacus"));
+  CHECK(other.expect<Refused>().reason ==
+        "skew: other has rules 0, abacus, the session has " + sandbox::build_fingerprint());
+  RawRunner far(world.context, world.session.endpoint("jobs"), "far");
+  far.say(hello("far", sandbox::build_fingerprint()));
+  far.expect<Welcome>();
+  REQUIRE(world.await("runner.joined"));
+  CHECK(world.records.back().runner->platform == "linux/rv64g");
+  const Reply listed = world.ask("runners");
+  REQUIRE(listed.status == "done");
+  const auto list = decode<RunnerList>(listed.result.bytes);
+  REQUIRE(list);
+  REQUIRE(list->runners.size() == 1);
+  CHECK(list->runners[0].name == "far");
+  CHECK(list->runners[0].host == "there");
+  CHECK(list->runners[0].labels == std::vector<std::string>{"big"});
+  CHECK(list->runners[0].slots == 3);
+  const Reply unknown = world.ask("drain-runner", encode(RunnerArguments{"near"}));
+  REQUIRE(unknown.status == "refused");
+  CHECK(unknown.error->message == "There is no runner 'near': there are far");
+  CHECK(world.ask("stop-runner", encode(RunnerArguments{"far"})).status == "done");
+  CHECK(far.expect<Drain>().now);
+  far.say(Goodbye{"told to"});
+  REQUIRE(world.await("runner.left"));
+  CHECK(world.records.back().runner->why == "told to");
+}
 
 TEST_CASE("a build from its request to the session's end (J10, J11, J20 to J27, J60)") {
   Fixture world;
