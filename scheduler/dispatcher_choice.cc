@@ -13,8 +13,8 @@ namespace sluice::scheduler {
 
 Requirements Dispatcher::requirements(ElementIndex e) const {
   const model::Element& element = loaded().element(e);
-  // What can't be read fails where it is to be given.
-  Requirements out{element.platform, element.labels, true};
+  // What can't be read fails where it is given.
+  Requirements out{element.platform, element.labels, false};
   const auto body = wire::unpack_body(element.body);
   if (!body) return out;
   std::vector<wire::SourceList> told;

@@ -57,6 +57,7 @@ inline model::Snapshot make_snapshot(const std::vector<ElementSpec>& specs,
     element.has_sources = spec.sources;
     element.platform = spec.platform;
     element.labels = spec.labels;
+    element.body = wire::pack_body({});
     if (spec.sources) element.sources_key = "s" + key_of(spec.name).substr(1);
     std::map<std::string, model::Dependency> dependencies;
     std::vector<std::string> order;
