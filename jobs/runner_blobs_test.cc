@@ -30,7 +30,7 @@ struct Fake final : RunnerOutputs {
   void send(std::string_view name, std::string body) override {
     sent.emplace_back(name, std::move(body));
   }
-  std::uint64_t publish(std::string_view, std::string event) override {
+  std::uint64_t publish(std::string_view, std::string event, std::string_view) override {
     published.push_back(std::move(event));
     return published.size();
   }
@@ -169,7 +169,8 @@ using Calls = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("A job whose inputs are elsewhere: fetched, run here, uploaded, told (J80, J81, J85, J89)") {
+TEST_CASE(
+    "A job whose inputs are elsewhere: fetched, run here, uploaded, told (J80, J81, J85, J89)") {
   Bench b;
   b.give({b.job(1)});
   // It has started: the slot is taken.

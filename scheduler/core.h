@@ -39,6 +39,8 @@ struct CoreOptions {
   std::string verb;  // of the command that the session was started for
   std::uint64_t epoch = 1;
   Duration lease = kLease;
+  // Of a session that others join: by what the broker knows who was given an attempt.
+  std::string ticket_secret;
   // How often a runner and this scheduler say HEARTBEAT to each other; after how long without a
   // look the scheduler was stopped; after how long a silence a runner is forgotten.
   Duration heartbeat() const { return lease / 10; }
@@ -85,6 +87,8 @@ class Core final : private Effects {
   void on_message(const std::string& peer, const wire::Frames& frames);
   // take_message() for several messages, then react() for what follows from all of them.
   void take_message(const std::string& peer, const wire::Frames& frames);
+  // Whether the runner that is heard at this connection is known.
+  bool knows(const std::string& peer) { return fleet_.at(peer) != nullptr; }
   void react() { drive(); }
   // The supervisor says that the instance's process of that epoch is gone.
   void runner_died(const std::string& instance, std::uint64_t epoch);
