@@ -169,7 +169,8 @@ using Calls = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("A job whose inputs are elsewhere: fetched, run here, uploaded, told (J80, J81, J85)") {
+TEST_CASE(
+    "A job whose inputs are elsewhere: fetched, run here, uploaded, told (J80, J81, J85, J89)") {
   Bench b;
   b.give({b.job(1)});
   // It has started: the slot is taken.
@@ -198,6 +199,9 @@ TEST_CASE("A job whose inputs are elsewhere: fetched, run here, uploaded, told (
   CHECK(settings.builders == 1);
 
   const std::string log = b.directory / "logs/p/e/1.log";
+  const auto& running = b.runner->running().at({1, 1});
+  CHECK(running.section.log_file == "/session/logs/p/e/1.log");
+  CHECK(running.log_path == log);
   REQUIRE(make_directories(b.directory / "logs/p/e"));
   REQUIRE(write_file_atomic(log, "one\ntwo\nthree\n"));
   b.build_ends(1, b.built());

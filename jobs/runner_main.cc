@@ -182,6 +182,16 @@ Status Service::start() {
   records_->on_refused(
       [](const Error& error) { log::error("the broker can't log: {}", error.str()); });
 
+  // The scheduler's ENDING may be lost with its connection.
+  if (joined()) {
+    records_->on_ending([this] {
+      reactor_.after(kEndGrace, [this] {
+        if (!leaving_) log::info("the session has ended");
+        end();
+      });
+    });
+  }
+
   auto outbox =
       TRY(Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance)));
   runner_ =

@@ -49,7 +49,7 @@ enum class HelperVerb : std::uint8_t {
   kCancel,    // the request `id`, whatever its verb
   kForget,    // what was known to be there: something isn't
 };
-inline constexpr std::array<std::string_view, 5> kHelperVerbs = {"fetch", "prefetch", "upload",
+inline constexpr std::array<std::string_view, 5> kHelperVerbs = {"need", "need-soon", "give",
                                                                  "cancel", "forget"};
 constexpr std::span<const std::string_view> texts_of(const HelperVerb*) { return kHelperVerbs; }
 constexpr std::optional<HelperVerb> otherwise(const HelperVerb*) { return std::nullopt; }

@@ -71,6 +71,7 @@ class Publisher final : public RecordPublisher {
   void on_refused(std::function<void(const Error&)> callback) override {
     on_refused_ = std::move(callback);
   }
+  void on_ending(std::function<void()> callback) override { on_ending_ = std::move(callback); }
 
  private:
   struct Record {
@@ -172,6 +173,7 @@ class Publisher final : public RecordPublisher {
       // Says at once where we end, so that the broker need not wait for more.
       flush();
       link_->send(Heartbeat::kName, encode(Heartbeat{last()}));
+      if (on_ending_) on_ending_();
     }
   }
 
@@ -221,6 +223,7 @@ class Publisher final : public RecordPublisher {
   Reactor::TimerId retry_timer_ = 0;
   std::function<void(std::uint64_t)> on_acknowledged_;
   std::function<void(const Error&)> on_refused_;
+  std::function<void()> on_ending_;
 };
 
 }  // namespace

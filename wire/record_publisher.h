@@ -41,6 +41,8 @@ class RecordPublisher {
   virtual void on_acknowledged(std::function<void(std::uint64_t upto)> callback) = 0;
   // Called when the broker can't write its log (disk full); it tries again by itself.
   virtual void on_refused(std::function<void(const Error&)> callback) = 0;
+  // Called when the broker says that the session ends.
+  virtual void on_ending(std::function<void()> callback) = 0;
 };
 
 }  // namespace sluice::wire

@@ -28,6 +28,8 @@ OTHER_MEANINGS = {
         ("model/remotes.cc", "remote"): "a domain of errors",
         ("model/source_kinds.h", None): "the table",
         ("remote/", "remote"): "a domain of errors",
+        ("scheduler/", "remote"): "a domain of errors",
+        ("wire/messages.h", "remote"): "a field of messages",
         ("renderer/lines.cc", "workspace"): "the beginning of a format's variables",
     },
     "actions": {
