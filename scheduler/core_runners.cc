@@ -10,8 +10,6 @@
 
 namespace sluice::scheduler {
 
-namespace {}  // namespace
-
 void Core::on_message(const std::string& peer, const wire::Frames& frames) {
   take_message(peer, frames);
   drive();
@@ -56,10 +54,10 @@ void Core::take_message(const std::string& peer, const wire::Frames& frames) {
   } else if (name == wire::RunnerBeat::kName) {
     with(wire::RunnerBeat{}, [&](const wire::RunnerBeat& message) { on_beat(*runner, message); });
   } else if (name == wire::Suspend::kName) {
-    runner->suspended = true;
+    fleet_.set_suspended(*runner, true);
     check_suspended(false);
   } else if (name == wire::Resume::kName) {
-    runner->suspended = false;
+    fleet_.set_suspended(*runner, false);
   } else if (name == wire::JobLimits::kName) {
     with(wire::JobLimits{}, [&](const wire::JobLimits& message) {
       if (message.slots > 0) fleet_.set_slots(*runner, message.slots);
@@ -179,7 +177,7 @@ void Core::on_beat(Runner& runner, const wire::RunnerBeat& message) {
   for (const wire::JobId& id : heard.started) start(id, 0, runner);
   dispatcher_.cancel(runner, heard.unwanted);
   if (suspended() && message.suspended) {
-    runner.suspended = true;
+    fleet_.set_suspended(runner, true);
     check_suspended(false);
   } else if (suspended()) {
     send(runner, wire::Suspend{});
@@ -208,6 +206,16 @@ void Core::send_limits(const Runner& runner) {
   limits.builders = model()->limits[static_cast<std::size_t>(Resource::kProcess)];
   limits.fetchers = model()->limits[static_cast<std::size_t>(Resource::kDownload)];
   if (limits.builders != 0 || limits.fetchers != 0) send(runner, limits);
+}
+
+// J17: whoever connects again says HELLO, and what he has. Until then he would lose what he is
+// given.
+void Core::disconnected(const std::string& peer) {
+  if (const Runner* const runner = fleet_.at(peer))
+    log::info("the connection of runner {} is gone", runner->instance);
+  fleet_.disconnect(peer);
+  check_suspended(false);
+  drive();
 }
 
 // Its outbox has outlived it: what it had done is not lost. Its successor's HELLO says what is.
