@@ -22,6 +22,8 @@
 #include "fleet_bench.h"
 #include "fleet_loop.h"
 #include "fleet_runner.h"
+#include "sandbox/fingerprint.h"
+#include "sandbox/platform.h"
 #include "wire/events.h"
 #include "wire/joined.h"
 #include "wire/session.h"
@@ -94,6 +96,8 @@ class Crowd {
     if (!paths) die(paths.error().str());
     paths_ = std::move(*paths);
     if (!plan.join_file.empty()) ticket_ = read_join_file(plan.join_file);
+    offer_.platform = sandbox::host_platform();
+    if (ticket_) offer_.fingerprint = sandbox::build_fingerprint();
     const int sockets = static_cast<int>(4 * plan.runners + 100);
     if (zmq_ctx_set(context_.handle(), ZMQ_MAX_SOCKETS, sockets) != 0) die("ZMQ_MAX_SOCKETS");
     places_.resize(plan.runners);
@@ -222,6 +226,8 @@ class Crowd {
     settings.epoch = place.epoch;
     settings.slots = plan_.slots;
     settings.outbox = outbox_of(i);
+    settings.offer = offer_;
+    settings.offer.machine = fmt::format("machine-{}", i);
     settings.joined = place.joined;
     place.runner = std::make_unique<CrowdRunner>(context_, loop_, paths_, std::move(settings));
     // Beats are spread as those of runners that were started by themselves.
@@ -287,6 +293,7 @@ class Crowd {
   const CrowdPlan& plan_;
   wire::SessionPaths paths_;
   std::optional<wire::JoinTicket> ticket_;  // nullopt: by ipc
+  wire::RunnerHello offer_;                 // what is the same of all
   ProcessorTime scheduler_, broker_;
   wire::Context context_;
   Loop loop_;

@@ -30,6 +30,7 @@ CrowdRunner::CrowdRunner(wire::Context& context, Loop& loop, wire::SessionPaths 
 // Connects as a runner, under the name that it has.
 void CrowdRunner::open() {
   jobs::RunnerOptions options;
+  options.offer = settings_.offer;
   if (settings_.joined) {
     paths_.joined = settings_.joined;
     hello_.instance = settings_.joined->name;

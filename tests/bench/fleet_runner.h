@@ -25,7 +25,8 @@ class CrowdRunner final : public jobs::RunnerOutputs {
     std::string instance;
     std::uint64_t epoch = 0;
     std::uint32_t slots = 0;
-    std::string outbox;  // a file
+    std::string outbox;       // a file
+    wire::RunnerHello offer;  // what HELLO says of the machine
     // To join over TCP. Without a name yet in it, its keys are enrolled first.
     std::shared_ptr<wire::Joined> joined;
   };
