@@ -28,20 +28,42 @@ bool is_hex(std::string_view text) {
 }  // namespace
 
 Result<Enrolment> Enrolment::open(std::string state, const Clock& clock) {
-  wire::AccessList list;
-  if (path_exists(state + "/access/list")) list = TRY(wire::read_access_list(state));
-  return Enrolment(std::move(state), std::move(list), clock);
+  auto log = TRY(wire::open_access_list(state));
+  auto list = TRY(wire::read_access_list(state));
+  return Enrolment(std::move(log), std::move(list), clock);
+}
+
+Enrolment::Enrolment(AppendLog log, wire::AccessList list, const Clock& clock)
+    : log_(std::move(log)), entries_(std::move(list.entries)), clock_(clock) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    keys_.emplace(entries_[i].public_key, i);
+    if (!entries_[i].enrols) names_.emplace(entries_[i].name, i);
+  }
 }
 
 bool Enrolment::taken(std::string_view name) const {
-  return wire::is_process_of_session(name) ||
-         std::any_of(list_.entries.begin(), list_.entries.end(),
-                     [&](const wire::AccessEntry& entry) { return entry.name == name; });
+  return wire::is_process_of_session(name) || names_.contains(std::string(name));
 }
 
-Status Enrolment::keep(wire::AccessList changed) {
-  CHECK(wire::write_access_list(state_, changed));
-  list_ = std::move(changed);
+// Many may want the same name: that of their machine, or of their image.
+std::string Enrolment::free_name(const std::string& wanted) {
+  if (!taken(wanted)) return wanted;
+  for (unsigned& number = numbers_.try_emplace(wanted, 2).first->second;; ++number) {
+    const std::string suffix = fmt::format("-{}", number);
+    std::string name = wanted.substr(0, kLongestName - suffix.size()) + suffix;
+    if (!taken(name)) return name;
+  }
+}
+
+Status Enrolment::keep(wire::AccessEntry entry) {
+  TRY(log_.append(wire::encode(entry)));
+  const auto [place, is_new] = keys_.emplace(entry.public_key, entries_.size());
+  if (is_new) {
+    names_.emplace(entry.name, entries_.size());
+    entries_.push_back(std::move(entry));
+  } else {
+    entries_[place->second] = std::move(entry);
+  }
   return {};
 }
 
@@ -54,44 +76,34 @@ Result<std::string> Enrolment::enrol(wire::Role role, const wire::EnrolArguments
   if (!good_name(arguments.name))
     return fail("access", "bad-name",
                 fmt::format("A name has 1 to {} letters, digits, '.', '_' and '-'", kLongestName));
-  for (const wire::AccessEntry& entry : list_.entries) {
-    if (entry.public_key != arguments.public_key) continue;
+  if (const auto known = keys_.find(arguments.public_key); known != keys_.end()) {
+    const wire::AccessEntry& entry = entries_[known->second];
     if (entry.revoked) return fail("access", "revoked", "This key was revoked");
     if (entry.enrols || entry.role != wire::text_of(role) ||
         entry.certificate != arguments.certificate)
       return fail("access", "bad-key", "This key is enrolled already, as another");
     return entry.name;
   }
-  if (list_.entries.size() >= kMostEntries)
-    return fail("access", "too-many", fmt::format("{} keys are enrolled", list_.entries.size()));
+  if (entries_.size() >= kMostEntries)
+    return fail("access", "too-many", fmt::format("{} keys are enrolled", entries_.size()));
 
-  std::string name = arguments.name;
-  for (unsigned number = 2; taken(name); ++number) {
-    const std::string suffix = fmt::format("-{}", number);
-    name = arguments.name.substr(0, kLongestName - suffix.size()) + suffix;
-  }
-  wire::AccessList changed = list_;
-  changed.entries.push_back({.public_key = arguments.public_key,
-                             .role = std::string(wire::text_of(role)),
-                             .name = name,
-                             .host = arguments.host,
-                             .certificate = arguments.certificate,
-                             .since = clock_.wall_ns()});
-  CHECK(keep(std::move(changed)));
+  std::string name = free_name(arguments.name);
+  CHECK(keep({.public_key = arguments.public_key,
+              .role = std::string(wire::text_of(role)),
+              .name = name,
+              .host = arguments.host,
+              .certificate = arguments.certificate,
+              .since = clock_.wall_ns()}));
   return name;
 }
 
 Status Enrolment::revoke(std::string_view name) {
-  wire::AccessList changed = list_;
-  bool found = false;
-  for (wire::AccessEntry& entry : changed.entries) {
-    if (entry.name != name || entry.enrols) continue;
-    entry.revoked = true;
-    found = true;
-  }
-  if (!found)
+  const auto found = names_.find(std::string(name));
+  if (found == names_.end())
     return fail("access", "no-such-name", fmt::format("Nobody was enrolled as '{}'", name));
-  return keep(std::move(changed));
+  wire::AccessEntry entry = entries_[found->second];
+  entry.revoked = true;
+  return keep(std::move(entry));
 }
 
 }  // namespace sluice::broker

@@ -4,7 +4,10 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
+#include "base/append_log.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "wire/access.h"
@@ -30,13 +33,16 @@ class Enrolment {
   Status revoke(std::string_view name);
 
  private:
-  Enrolment(std::string state, wire::AccessList list, const Clock& clock)
-      : state_(std::move(state)), list_(std::move(list)), clock_(clock) {}
+  Enrolment(AppendLog log, wire::AccessList list, const Clock& clock);
   bool taken(std::string_view name) const;
-  Status keep(wire::AccessList changed);
+  std::string free_name(const std::string& wanted);
+  Status keep(wire::AccessEntry entry);
 
-  std::string state_;
-  wire::AccessList list_;
+  AppendLog log_;
+  std::vector<wire::AccessEntry> entries_;
+  std::unordered_map<std::string, std::size_t> keys_, names_;  // places in entries_
+  // By the name that was wanted: the number behind it that is tried next.
+  std::unordered_map<std::string, unsigned> numbers_;
   const Clock& clock_;
 };
 

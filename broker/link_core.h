@@ -33,7 +33,10 @@ inline constexpr std::string_view kNotAllowed = "not-allowed";
 // Both links' numbers (spec/records.md and spec/control.md, "Heartbeats").
 inline constexpr std::uint32_t kHeartbeatMs = 1000;
 inline constexpr unsigned kExpiryBeats = 10;
-inline constexpr std::size_t kMaxPeers = 1024;
+// Peers that only publish are asked in each so-manieth beat: nothing of theirs depends upon it.
+inline constexpr unsigned kQuietBeats = 5;
+// Each has a connection, and a runner three of the session's descriptors in all.
+inline constexpr std::size_t kMaxPeers = 4096;
 
 // The session, and the process, behind a broker's socket.
 struct SessionIdentity {

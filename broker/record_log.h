@@ -36,7 +36,7 @@ struct AppendOutcome {
 class RecordLog {
  public:
   // How many publishers the log takes records of, and how many bytes a record may have.
-  static constexpr std::size_t kMaxPublishers = 4096;
+  static constexpr std::size_t kMaxPublishers = 65536;
   static constexpr std::size_t kMaxRecord = 16u << 20;
   // Told of each record that was appended, with its type's name.
   using OnRecord = std::function<void(std::string_view type, std::string_view stamped)>;

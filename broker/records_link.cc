@@ -47,6 +47,7 @@ void RecordsLink::handle(const std::string& identity, std::span<const std::strin
         ++malformed_;
       } else if (phase_ != Phase::kOpen) {
         peer->second.last_published = beat->count;
+        if (phase_ == Phase::kDraining && has_more(peer->second)) undrained_.insert(identity);
       }
     } else {
       ++malformed_;
@@ -100,9 +101,12 @@ void RecordsLink::handle_hello(const std::string& identity, std::string_view bod
   state.hello = *hello;
   state.who = admitted->who;
   state.user_id = sender.user_id;
+  // Said again: what it was before doesn't count.
+  if (const auto before = peers_.find(identity); before != peers_.end()) forget(before);
+  const auto peer = peers_.emplace(identity, std::move(state)).first;
   // Peers of these roles come to read: an end that overtakes their first NEXT waits for it.
-  state.reads = hello->role == "renderer" || hello->role == "collector" || hello->role == "client";
-  const auto peer = peers_.insert_or_assign(identity, std::move(state)).first;
+  if (hello->role == "renderer" || hello->role == "collector" || hello->role == "client")
+    readers_.insert(identity);
   wire::Welcome welcome = welcome_to(identity_);
   welcome.acknowledged = log_.acknowledged(hello->instance, hello->epoch);
   welcome.end_cursor = log_.end_cursor();
@@ -131,6 +135,7 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
     return;
   }
   state.publishes = true;
+  if (phase_ == Phase::kDraining) undrained_.insert(from);
   const AppendOutcome outcome = log_.append(state.hello.instance, state.hello.epoch, *append);
   if (outcome.kind == AppendOutcome::Kind::kTaken) {
     owed_[from] = outcome.number;
@@ -184,7 +189,7 @@ void RecordsLink::handle_next(Peers::iterator peer, std::string_view body) {
     return;
   }
   next->max = std::min(next->max, kMaxBatch);
-  peer->second.reads = true;
+  readers_.insert(peer->first);
   peer->second.cursor = next->cursor;
   const std::uint32_t wait_ms = std::min(next->wait_ms, kMaxWaitMs);
   // One for each reader: a second NEXT takes the place of the first.
@@ -219,15 +224,17 @@ void RecordsLink::answer(Peers::iterator peer, bool now_or_never) {
 void RecordsLink::serve_waiting() {
   if (served_ == log_.end_cursor()) return;
   served_ = log_.end_cursor();
-  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) answer(peer, false);
+  for (const std::string& reader : readers_) answer(peers_.find(reader), false);
 }
 
 void RecordsLink::beat() {
   const std::string heartbeat = encode(wire::Heartbeat{});
   for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
-    if (++peer->second.silent > kExpiryBeats) {
+    PeerState& state = peer->second;
+    if (++state.silent > kExpiryBeats) {
       gone_.push_back(peer->first);
-    } else {
+    } else if (++state.unasked >= kQuietBeats || readers_.contains(peer->first)) {
+      state.unasked = 0;
       tell(peer, wire::Heartbeat::kName, heartbeat);
     }
   }
@@ -237,17 +244,21 @@ void RecordsLink::beat() {
 
 void RecordsLink::run_deadlines() {
   const Duration now = clock_.monotonic();
-  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
+  for (const std::string& reader : readers_) {
+    const auto peer = peers_.find(reader);
     if (peer->second.waiting && peer->second.waiting->deadline <= now) answer(peer, true);
   }
   // A peer that has left shows only when something is sent to it; at the end the next beat is too
-  // far away.
+  // far away for those who are waited for.
   if (phase_ != Phase::kOpen && probe_at_ <= now) {
     probe_at_ = now + kEndProbe;
-    const std::string heartbeat = encode(wire::Heartbeat{});
-    for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
-      if (!peer->second.has_end) tell(peer, wire::Heartbeat::kName, heartbeat);
+    std::set<std::string> awaited = undrained_;
+    for (const std::string& reader : readers_) {
+      if (!peers_.find(reader)->second.has_end) awaited.insert(reader);
     }
+    const std::string heartbeat = encode(wire::Heartbeat{});
+    for (const std::string& each : awaited)
+      tell(peers_.find(each), wire::Heartbeat::kName, heartbeat);
   }
   sweep();
   advance_end();
@@ -258,7 +269,8 @@ std::optional<Duration> RecordsLink::next_deadline() const {
   const auto consider = [&](Duration when) {
     if (!first || when < *first) first = when;
   };
-  for (const auto& [identity, peer] : peers_) {
+  for (const std::string& reader : readers_) {
+    const PeerState& peer = peers_.find(reader)->second;
     if (peer.waiting) consider(peer.waiting->deadline);
   }
   const Duration now = clock_.monotonic();
@@ -279,32 +291,40 @@ void RecordsLink::begin_ending() {
   probe_at_ = ending_since_ + kEndProbe;
   const std::string ending = encode(wire::Ending{identity_.session});
   // Peers that are not there any more show at once, and are not waited for.
-  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer)
+  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) {
     tell(peer, wire::Ending::kName, ending);
+    if (has_more(peer->second)) undrained_.insert(peer->first);
+  }
   sweep();
   advance_end();
+}
+
+bool RecordsLink::has_more(const PeerState& peer) const {
+  return peer.publishes &&
+         (!peer.last_published ||
+          *peer.last_published > log_.acknowledged(peer.hello.instance, peer.hello.epoch));
 }
 
 void RecordsLink::advance_end() {
   if (phase_ != Phase::kDraining) return;
   const Duration now = clock_.monotonic();
-  const bool drained = std::all_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
-    const PeerState& peer = entry.second;
-    return !peer.publishes ||
-           (peer.last_published &&
-            *peer.last_published <= log_.acknowledged(peer.hello.instance, peer.hello.epoch));
-  });
+  // The log forgets nothing, so that who has no more is not looked at again.
+  while (!undrained_.empty() && !has_more(peers_.find(*undrained_.begin())->second))
+    undrained_.erase(undrained_.begin());
+  const bool drained = undrained_.empty();
   if (!(drained && now >= return_until_) && now < ending_since_ + kDrainLimit) return;
   phase_ = Phase::kClosed;
-  for (auto peer = peers_.begin(); peer != peers_.end(); ++peer) answer(peer, false);
+  undrained_.clear();  // whoever has more is waited for no longer
+  for (const std::string& reader : readers_) answer(peers_.find(reader), false);
   sweep();
 }
 
 bool RecordsLink::finished() const {
   if (phase_ != Phase::kClosed) return false;
   if (clock_.monotonic() >= ending_since_ + kEndLimit) return true;
-  return std::all_of(peers_.begin(), peers_.end(),
-                     [](const auto& entry) { return !entry.second.reads || entry.second.has_end; });
+  return std::all_of(readers_.begin(), readers_.end(), [&](const std::string& reader) {
+    return peers_.find(reader)->second.has_end;
+  });
 }
 
 bool RecordsLink::tell(Peers::iterator peer, std::string_view name, std::string body) {
@@ -318,7 +338,15 @@ void RecordsLink::refuse(const std::string& identity, std::string_view reason) {
 }
 
 void RecordsLink::sweep() {
-  for (const auto& identity : std::exchange(gone_, {})) peers_.erase(identity);
+  for (const auto& identity : std::exchange(gone_, {})) {
+    if (const auto peer = peers_.find(identity); peer != peers_.end()) forget(peer);
+  }
+}
+
+void RecordsLink::forget(Peers::iterator peer) {
+  readers_.erase(peer->first);
+  undrained_.erase(peer->first);
+  peers_.erase(peer);
 }
 
 std::vector<wire::Peer> RecordsLink::peers() const {

@@ -1,11 +1,14 @@
 // The broker's part of the records link (spec/records.md): publishers' APPEND, readers' NEXT, who
 // is there, and the end. No sockets; one thread.
+//
+// A message costs what it says, and looks at the readers at most; only beat() looks at every peer.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,9 +77,9 @@ class RecordsLink {
     wire::Hello hello;
     wire::PeerIdentity who;
     std::string user_id;
-    unsigned silent = 0;
+    unsigned silent = 0;   // beats since it was heard
+    unsigned unasked = 0;  // beats since it was sent one
     bool publishes = false;
-    bool reads = false;
     // A gap was reported; APPENDs that were under way then have it too, and are dropped in silence.
     bool resend_asked = false;
     std::optional<std::uint64_t> last_published;  // said after ENDING
@@ -94,6 +97,9 @@ class RecordsLink {
   // False when the peer turned out to be gone; it is removed by sweep() then.
   bool tell(Peers::iterator peer, std::string_view name, std::string body);
   void refuse(const std::string& identity, std::string_view reason);
+  // At the end: whether the publisher has more than the log holds, or hasn't said.
+  bool has_more(const PeerState& peer) const;
+  void forget(Peers::iterator peer);
   // Sends a BATCH if there is something to say, or `now_or_never`.
   void answer(Peers::iterator peer, bool now_or_never);
   void serve_waiting();
@@ -108,6 +114,8 @@ class RecordsLink {
   const Clock& clock_;
   const Duration return_until_;
   Peers peers_;
+  std::set<std::string> readers_;    // identities of peers that read, or come to
+  std::set<std::string> undrained_;  // at the end: publishers that may have more; others have none
   std::string ticket_secret_;
   std::vector<std::string> gone_;
   std::map<std::string, std::uint64_t> owed_;  // ACKs: what they say once all is written

@@ -205,6 +205,42 @@ TEST_CASE_METHOD(
   }
 }
 
+TEST_CASE_METHOD(Fixture, "the end waits for each of several publishers, whatever they say (R41)") {
+  for (const char* who : {"a", "b", "c"}) {
+    greet(who, "runner");
+    append(who, 1);
+  }
+  greet("silent", "runner");
+  greet("r", "renderer");
+  next("r", 4);
+  link->begin_ending();
+  link->handle("a", frames_of(wire::Heartbeat{1}), true);
+  link->handle("b", frames_of(wire::Heartbeat{1}), true);
+  // It has more after all.
+  link->handle("a", frames_of(wire::Heartbeat{2}), true);
+  socket.take("r");
+  SECTION("the last one goes, and the first says what it has") {
+    socket.gone.insert("c");
+    clock.advance(20ms);
+    link->run_deadlines();
+    append("a", 2);
+    CHECK_FALSE(socket.take_one<wire::Batch>("r").ended);
+    next("r", 5);
+  }
+  SECTION("the first goes, and the last says that it has nothing") {
+    socket.gone.insert("a");
+    clock.advance(20ms);
+    link->run_deadlines();
+    link->handle("c", frames_of(wire::Heartbeat{1}), true);
+  }
+  SECTION("the first says HELLO again, and the last does too") {
+    greet("a", "runner");
+    greet("c", "runner");
+  }
+  CHECK(socket.take_one<wire::Batch>("r").ended);
+  CHECK(link->finished());
+}
+
 TEST_CASE_METHOD(Fixture, "the end waits for readers, and for no longer than two seconds (R42)") {
   greet("r", "renderer");
   link->begin_ending();

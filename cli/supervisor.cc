@@ -53,7 +53,7 @@ constexpr Duration kTroubleFor = seconds(5);
 constexpr Duration kLockFor = seconds(2);
 constexpr int kLockAgain = 5;
 // Connections of a storm of runners that wait to be accepted.
-constexpr int kTcpBacklog = 4096;
+constexpr int kBacklog = 4096;
 
 struct Child {
   std::string name;                  // "broker"; its program is "sluice-broker"
@@ -86,7 +86,7 @@ Result<UniqueFd> listen_at(const std::string& path) {
   const int bound = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
   ::umask(before);
   if (bound != 0) return fail_errno(errno, "bind " + path);
-  if (::listen(fd.get(), 128) != 0) return fail_errno(errno, "listen " + path);
+  if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen " + path);
   return fd;
 }
 
@@ -109,7 +109,7 @@ Result<UniqueFd> listen_on_tcp(const std::string& host, std::uint32_t port, bool
   const int on = 1;
   (void)::setsockopt(fd.get(), SOL_SOCKET, holds ? SO_REUSEPORT : SO_REUSEADDR, &on, sizeof on);
   if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 ||
-      (!holds && ::listen(fd.get(), kTcpBacklog) != 0)) {
+      (!holds && ::listen(fd.get(), kBacklog) != 0)) {
     return fail("session", "no-address",
                 fmt::format("Can't listen at {}, port {}: {}", host, port, std::strerror(errno)));
   }

@@ -16,6 +16,9 @@ namespace sluice::jobs {
 namespace {
 
 constexpr unsigned kSilentBeats = 5;
+// The scheduler's beats are answered, and may be rarer than the runner's interval. When none has
+// come for so many of these the runner beats by itself.
+constexpr unsigned kAnsweredBeats = 3;
 
 // The context as it came, without its job section, which the runner writes itself.
 struct Context {
@@ -71,7 +74,8 @@ std::uint32_t limit_in(const model::Settings& settings, model::Resource resource
 }  // namespace
 
 Runner::Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, RunnerOptions options)
-    : clock_(clock), outputs_(outputs), outbox_(std::move(outbox)), options_(std::move(options)) {
+    : clock_(clock), outputs_(outputs), outbox_(std::move(outbox)), options_(std::move(options)),
+      heard_at_(clock.monotonic()) {
   // Results in the outbox now were left by a predecessor, whose records are the broker's or lost
   // with it.
   for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
@@ -108,6 +112,7 @@ void Runner::say_hello() {
 
 void Runner::on_message(std::string_view name, std::string_view body) {
   silent_beats_ = 0;
+  heard_at_ = now();
   const auto with = [&]<typename T>(auto&& handle, const T*) {
     auto message = wire::decode<T>(body);
     if (message) {
@@ -130,6 +135,9 @@ void Runner::on_message(std::string_view name, std::string_view body) {
     with([&](const wire::Cancel& cancel) { on_cancel(cancel); },
          static_cast<wire::Cancel*>(nullptr));
   } else if (name == wire::Heartbeat::kName) {
+    if (ending_ || !greeting_.welcomed()) return;
+    answered_beats_ = kAnsweredBeats;
+    say_beat();
   } else if (name == wire::Welcome::kName) {
     with(
         [&](const wire::Welcome& welcome) {
@@ -548,6 +556,14 @@ void Runner::on_beat() {
     return;
   }
   if (++silent_beats_ > kSilentBeats) return say_hello();
+  if (answered_beats_ > 0) {
+    --answered_beats_;
+  } else {
+    say_beat();
+  }
+}
+
+void Runner::say_beat() {
   wire::RunnerBeat beat;
   for (const auto& [id, job] : running_) beat.running.push_back(id);
   beat.suspended = suspended_;

@@ -108,8 +108,8 @@ class Runner {
   bool told_to_leave() const { return told_to_leave_; }
   // How long it has had nothing to do.
   Duration idle_for() const;
-  // For how many beats nothing was heard of the scheduler.
-  unsigned silent_beats() const { return silent_beats_; }
+  // When something was last heard of the scheduler; before that, when this runner was made.
+  Duration heard_at() const { return heard_at_; }
   const std::string& refusal() const { return refusal_; }
   // Whether nothing runs any more.
   bool idle() const { return running_.empty(); }
@@ -159,6 +159,7 @@ class Runner {
     std::uint64_t fetched = 0;
   };
   void say_hello();
+  void say_beat();
   void on_jobs(std::string_view body);
   void on_cancel(const wire::Cancel& cancel);
   void say(Running& job, const JobEvent& event);
@@ -212,6 +213,8 @@ class Runner {
   Duration suspended_at_{};
   std::uint32_t heartbeat_ms_ = 0;
   unsigned silent_beats_ = 0;
+  Duration heard_at_;
+  unsigned answered_beats_ = 0;  // in which it need not beat unasked
   std::uint64_t malformed_ = 0;
 };
 

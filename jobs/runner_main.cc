@@ -149,7 +149,6 @@ class Service final : public RunnerOutputs {
   std::optional<wire::Socket> socket_;
   std::optional<wire::Socket> watch_;  // tells that our key isn't taken any more
   const Duration started_at_ = system_clock().monotonic();
-  Duration heard_at_ = started_at_;
   std::unique_ptr<wire::RecordPublisher> records_;
   TokenPool pool_;
   JobServer server_;
@@ -284,8 +283,7 @@ void Service::look_after_joined() {
   if (leaving_) return;
   const wire::RunnerPlace& place = options_.paths.joined->place;
   const Duration now = system_clock().monotonic();
-  if (runner_->silent_beats() == 0) heard_at_ = now;
-  if (now - heard_at_ > kWaitForSession)
+  if (now - runner_->heard_at() > kWaitForSession)
     return give_up(
         fmt::format("nothing was heard of the session for {} minutes",
                     std::chrono::duration_cast<std::chrono::minutes>(kWaitForSession).count()));

@@ -397,6 +397,40 @@ TEST_CASE("A job that can't be started is an error at once") {
   CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{2, 1});
 }
 
+TEST_CASE("J46: the scheduler's beats are answered, and the runner beats by itself without them") {
+  Bench b;
+  b.give({b.job(1)});
+  const auto beats = [&] { return b.fake.count("HEARTBEAT"); };
+  const auto before = beats();
+  b.say(wire::Heartbeat{1});
+  CHECK(beats() == before + 1);
+  CHECK(b.fake.last<wire::RunnerBeat>()->running == std::vector<wire::JobId>{{1, 1}});
+  for (int i = 0; i < 3; ++i) b.runner->on_beat();
+  CHECK(beats() == before + 1);
+  b.runner->on_beat();
+  CHECK(beats() == before + 2);
+  b.runner->on_beat();
+  CHECK(beats() == before + 3);
+  // Whoever isn't welcome says HELLO, whatever the other end says.
+  b.say(wire::Refused{"no-hello"});
+  b.say(wire::Heartbeat{2});
+  CHECK(beats() == before + 3);
+}
+
+TEST_CASE("It is known when the scheduler was last heard, whatever the runner says meanwhile") {
+  Bench b;
+  b.give({b.job(1)});
+  b.clock.advance(std::chrono::seconds(7));
+  b.say(wire::Heartbeat{1});
+  const Duration heard = b.runner->heard_at();
+  CHECK(heard == b.clock.monotonic());
+  for (int i = 0; i < 20; ++i) {
+    b.clock.advance(std::chrono::seconds(1));
+    b.runner->on_beat();
+    CHECK(b.runner->heard_at() == heard);
+  }
+}
+
 TEST_CASE("Heartbeats, silence, refusals") {
   Bench b;
   b.give({b.job(1)});

@@ -86,6 +86,12 @@ void Choice::vanished(Runner& runner) {
   vanished_.emplace(runner.instance, &runner);
 }
 
+void Choice::forgotten(Runner& runner) {
+  workers_.erase(&runner);
+  vanished_.erase(runner.instance);
+  for (std::vector<Runner*>& holders : holders_) std::erase(holders, &runner);
+}
+
 void Choice::changed(Runner& runner, Resource resource) {
   const auto found = workers_.find(&runner);
   if (found == workers_.end() || !runner.known) return;

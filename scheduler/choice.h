@@ -127,6 +127,7 @@ class Choice final : public FleetWatcher {
   void appeared(Runner& runner) override;
   void vanished(Runner& runner) override;
   void changed(Runner& runner, Resource resource) override;
+  void forgotten(Runner& runner) override;
 
   void add_to(StateDigest& digest) const;
 

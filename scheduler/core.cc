@@ -243,12 +243,11 @@ void Core::suspend(std::function<void(Status)> done) {
 }
 
 void Core::check_suspended(bool expired) {
-  if (!suspend_done_) return;
+  if (!suspend_done_ || (fleet_.going() != 0 && !expired)) return;
   std::string missing;
   for (const auto& [instance, runner] : fleet_.known()) {
     if (!runner->suspended) missing += (missing.empty() ? "" : ", ") + runner->instance;
   }
-  if (!missing.empty() && !expired) return;
   auto done = std::move(suspend_done_);
   suspend_done_ = nullptr;
   if (missing.empty()) return done(Status{});
@@ -266,7 +265,7 @@ void Core::resume() {
   (void)changes_.commit(Resumed{changes_.stamp()});
   for (const auto& [instance, runner] : fleet_.known()) {
     send(*runner, wire::Resume{});
-    runner->suspended = false;
+    fleet_.set_suspended(*runner, false);
   }
   fleet_.renew_all(clock_.monotonic());
   dispatcher_.renew_waiting();
@@ -345,7 +344,7 @@ void Core::tick() {
     fleet_.renew_all(now);
     dispatcher_.renew_waiting();
   }
-  if (now - last_beat_ >= options_.heartbeat()) {
+  if (now - last_beat_ >= options_.heartbeat(fleet_.size())) {
     last_beat_ = now;
     const std::string beat = wire::encode(wire::Heartbeat{++beats_});
     for (const auto& [instance, runner] : fleet_.known())

@@ -12,6 +12,7 @@
 // | Narrator | what is published |
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -55,6 +56,12 @@ struct CoreOptions {
   // How often a runner and this scheduler say HEARTBEAT to each other; after how long without a
   // look the scheduler was stopped; after how long a silence a runner is forgotten.
   Duration heartbeat() const { return lease / 10; }
+  // With more runners than 500 the scheduler's beats, which they answer, are rarer: 500 a second in
+  // all, but each comes to a runner five times in a lease.
+  Duration heartbeat(std::size_t runners) const {
+    return std::clamp<Duration>(lease / 5000 * static_cast<std::int64_t>(runners), lease / 10,
+                                lease / 5);
+  }
   Duration stopped() const { return lease / 4; }
   Duration forget() const { return lease * 3; }
 };
@@ -105,6 +112,8 @@ class Core final : private Effects {
   // Whether the runner that is heard at this connection is known.
   bool knows(const std::string& peer) { return fleet_.at(peer) != nullptr; }
   void react() { drive(); }
+  // The connection is gone.
+  void disconnected(const std::string& peer);
   // The supervisor says that the instance's process of that epoch is gone.
   void runner_died(const std::string& instance, std::uint64_t epoch);
 

@@ -93,10 +93,10 @@ void Core::take_message(const std::string& peer, const wire::Frames& frames) {
   } else if (name == wire::RunnerBeat::kName) {
     with(wire::RunnerBeat{}, [&](const wire::RunnerBeat& message) { on_beat(*runner, message); });
   } else if (name == wire::Suspend::kName) {
-    runner->suspended = true;
+    fleet_.set_suspended(*runner, true);
     check_suspended(false);
   } else if (name == wire::Resume::kName) {
-    runner->suspended = false;
+    fleet_.set_suspended(*runner, false);
   } else if (name == wire::JobLimits::kName) {
     with(wire::JobLimits{}, [&](const wire::JobLimits& message) {
       if (message.slots > 0) fleet_.set_slots(*runner, message.slots);
@@ -244,7 +244,7 @@ void Core::on_beat(Runner& runner, const wire::RunnerBeat& message) {
   for (const wire::JobId& id : heard.started) start(id, 0, runner);
   dispatcher_.cancel(runner, heard.unwanted);
   if (suspended() && message.suspended) {
-    runner.suspended = true;
+    fleet_.set_suspended(runner, true);
     check_suspended(false);
   } else if (suspended()) {
     send(runner, wire::Suspend{});
@@ -330,12 +330,13 @@ void Core::on_goodbye(Runner& runner, const wire::Goodbye& message) {
 void Core::say_who_left() {
   for (const Runner* const runner : choice_.take_vanished()) {
     auto goodbye = goodbyes_.extract(runner->instance);
-    const std::string why = goodbye.empty()
-                                ? fmt::format("nothing was heard of it for {} seconds",
-                                              std::chrono::duration_cast<std::chrono::seconds>(
-                                                  clock_.monotonic() - runner->heard)
-                                                  .count())
-                                : std::move(goodbye.mapped());
+    const Duration silent = clock_.monotonic() - runner->heard;
+    const std::string why =
+        !goodbye.empty() ? std::move(goodbye.mapped())
+        : silent < options_.lease
+            ? "its connection is gone"
+            : fmt::format("nothing was heard of it for {} seconds",
+                          std::chrono::duration_cast<std::chrono::seconds>(silent).count());
     narrator_.runner_is({.type = "runner.left",
                          .time = clock_.wall_ns(),
                          .level = "info",
@@ -374,6 +375,16 @@ Status Core::send_away(const std::string& name, bool now) {
   send(*runner, wire::Drain{.why = "asked for", .now = now, .returned = {}});
   drive();
   return {};
+}
+
+// J17: whoever connects again says HELLO, and what he has. Until then he would lose what he is
+// given.
+void Core::disconnected(const std::string& peer) {
+  if (const Runner* const runner = fleet_.at(peer))
+    log::info("the connection of runner {} is gone", runner->instance);
+  fleet_.disconnect(peer);
+  check_suspended(false);
+  drive();
 }
 
 // Its outbox has outlived it: what it had done is not lost. Its successor's HELLO says what is.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -63,7 +64,8 @@ class Dispatcher {
   // Takes from a runner what it hasn't started, and cancels it there.
   void take_from(Runner& runner, const std::string& why);
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
-  // Cancels, in a run that was told to stop, the attempts that are not to go on.
+  // Cancels, in a run that was told to stop, the attempts that are not to go on. They are looked at
+  // once for each way in which it was told: none that is given later is one of them.
   void cancel_unwanted();
   // Takes from several runners what they have in hand beyond the limits.
   void take_back();
@@ -149,6 +151,8 @@ class Dispatcher {
   std::map<std::uint32_t, std::string> settings_;
   std::string settings_of_;
   std::string ticket_secret_;  // "": nobody comes from elsewhere
+  // The run whose unwanted attempts are cancelled, and whether it was terminated by then; 0: none.
+  std::pair<std::uint32_t, bool> cancelled_of_{0, false};
 };
 
 }  // namespace sluice::scheduler

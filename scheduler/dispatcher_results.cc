@@ -263,6 +263,8 @@ void Dispatcher::cancel(const Runner& runner, const std::vector<wire::JobId>& id
 // started, but for what was built and is to be pushed.
 void Dispatcher::cancel_unwanted() {
   if (!model()->stopping) return;
+  const std::pair of{run().number(), model()->terminated};
+  if (std::exchange(cancelled_of_, of) == of) return;
   std::map<std::string, std::vector<wire::JobId>> wanted;
   for (const auto& [job, attempt] : model()->attempts) {
     if (!model()->stopped(attempt.element) || (!model()->terminated && attempt.started)) continue;

@@ -135,12 +135,14 @@ Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, 
                   .remaining_s = hello.remaining_s};
   std::sort(runner.offer.labels.begin(), runner.offer.labels.end());
   runner.resting = hello.draining;
+  ++going_;
   known_.emplace(runner.instance, &runner);
   peers_.insert_or_assign(peer, &runner);
   for (std::size_t i = 0; i < kResources; ++i) given_[i] += runner.given[i];
   brief_prefill_ += prefill(runner, true);
-  slots_set_ = ~0u;
+  slots_together_ += std::max(runner.slots, slots_set_);
   if (!runner.resting) in_rankings([&](Ranking& ranking) { ranking.add(runner); });
+  watch(runner);
   if (watcher_ != nullptr) watcher_->appeared(runner);
   return runner;
 }
@@ -154,7 +156,8 @@ void Fleet::lose_sight(Runner& runner) {
     peers_.erase(peer);
   for (std::size_t i = 0; i < kResources; ++i) given_[i] -= runner.given[i];
   brief_prefill_ -= prefill(runner, true);
-  slots_set_ = ~0u;
+  slots_together_ -= std::max(runner.slots, slots_set_);
+  if (!runner.suspended) --going_;
   if (!runner.resting) in_rankings([&](Ranking& ranking) { ranking.remove(runner); });
   if (watcher_ != nullptr) watcher_->vanished(runner);
 }
@@ -167,12 +170,22 @@ void Fleet::set_resting(Runner& runner, bool resting) {
   for (std::size_t i = 0; i < kResources; ++i) watcher_->changed(runner, static_cast<Resource>(i));
 }
 
+void Fleet::disconnect(std::string_view peer) {
+  if (Runner* const runner = at(peer)) lose_sight(*runner);
+}
+
+void Fleet::set_suspended(Runner& runner, bool suspended) {
+  if (runner.known && runner.suspended != suspended) suspended ? --going_ : ++going_;
+  runner.suspended = suspended;
+}
+
 void Fleet::set_slots(Runner& runner, std::uint32_t slots) {
   if (runner.slots == slots) return;
   brief_prefill_ -= prefill(runner, true);
+  slots_together_ -= std::max(runner.slots, slots_set_);
   runner.slots = slots;
   brief_prefill_ += prefill(runner, true);
-  slots_set_ = ~0u;
+  slots_together_ += std::max(runner.slots, slots_set_);
   if (!runner.resting) in_rankings([&](Ranking& ranking) { ranking.changed(runner); });
   if (watcher_ != nullptr) watcher_->changed(runner, Resource::kProcess);
 }
@@ -189,11 +202,43 @@ void Fleet::bury(const std::string& instance, std::uint64_t epoch, Duration now)
 }
 
 void Fleet::forget_silent(Duration now, Duration patience) {
-  for (auto next = known_.begin(); next != known_.end();) {
-    Runner& runner = *next++->second;
-    const bool silent = runner.heard + lease_ < now;
-    if (silent && (runner.leases.empty() || runner.heard + patience < now)) lose_sight(runner);
+  for (Runner* const runner : due(now)) {
+    const bool silent = runner->heard + lease_ < now;
+    if (runner->known && silent && (runner->leases.empty() || runner->heard + patience < now))
+      lose_sight(*runner);
+    // That a process is dead must not be forgotten: its HELLO may come yet.
+    const bool over = !runner->known && runner->leases.empty() && runner->died == 0;
+    if (over && runner->heard + kRemembered < now) {
+      if (watcher_ != nullptr) watcher_->forgotten(*runner);
+      runners_.erase(runners_.find(runner->instance));
+    } else {
+      watch(*runner);
+    }
   }
+}
+
+void Fleet::watch(Runner& runner) {
+  Duration look = runner.leases.empty() ? Duration::max() : runner.earliest;
+  if (runner.known) {
+    look = std::min(look, runner.heard + lease_);
+  } else if (runner.leases.empty() && runner.died == 0) {
+    look = runner.heard + kRemembered;
+  }
+  if (look >= runner.look) return;
+  if (runner.look != Duration::max()) watched_.erase({runner.look, &runner});
+  runner.look = look;
+  watched_.emplace(look, &runner);
+}
+
+std::vector<Runner*> Fleet::due(Duration now) {
+  std::vector<Runner*> out;
+  while (!watched_.empty() && watched_.begin()->first < now) {
+    Runner* const runner = watched_.begin()->second;
+    watched_.erase(watched_.begin());
+    runner->look = Duration::max();
+    out.push_back(runner);
+  }
+  return out;
 }
 
 // ---- Leases --------------------------------------------------------------------
@@ -213,6 +258,7 @@ void Fleet::note(Runner& runner, const Lease& lease) {
   runner.earliest = std::min(runner.earliest, lease.until);
   runner.leases.insert_or_assign(lease.id.job, lease);
   count(runner, model::traits(lease.action), 1);
+  watch(runner);
 }
 
 void Fleet::give(const wire::JobId& id, Action action, const std::string& instance, Duration now) {
@@ -292,13 +338,15 @@ Fleet::Heard Fleet::beat(Runner& runner, const wire::RunnerBeat& beat, Duration 
 
 std::vector<Fleet::Expired> Fleet::expired(Duration now) {
   std::vector<Expired> out;
-  for (auto& [instance, runner] : runners_) {
-    if (runner.earliest >= now) continue;
-    runner.earliest = Duration::max();
-    for (const auto& [job, lease] : runner.leases) {
-      runner.earliest = std::min(runner.earliest, lease.until);
-      if (lease.until < now) out.push_back({&runner, lease.id});
+  for (Runner* const runner : due(now)) {
+    if (runner->earliest < now) {
+      runner->earliest = Duration::max();
+      for (const auto& [job, lease] : runner->leases) {
+        runner->earliest = std::min(runner->earliest, lease.until);
+        if (lease.until < now) out.push_back({runner, lease.id});
+      }
     }
+    watch(*runner);
   }
   std::sort(out.begin(), out.end(), [](const Expired& a, const Expired& b) { return a.id < b.id; });
   return out;
@@ -348,8 +396,8 @@ void Fleet::add_to(StateDigest& digest) const {
   digest.add(runners_.size());
   for (const auto& [name, runner] : runners_) {
     const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, offer,
-                 resting, died, leases, given, earliest, place] = runner;
-    (void)host, (void)heard, (void)given, (void)earliest, (void)place;
+                 resting, died, leases, given, earliest, look, place] = runner;
+    (void)host, (void)heard, (void)given, (void)earliest, (void)look, (void)place;
     const auto& [remote, machine, platform, emulates, labels, processors, remaining] = offer;
     (void)processors, (void)remaining;
     digest.add(instance);

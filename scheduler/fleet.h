@@ -3,16 +3,19 @@
 // scheduler that is started again begins with the attempts of its journal, in doubt, and hears the
 // rest from the runners. Rules and numbers are those of spec/jobs.md.
 //
-// A heartbeat costs what its runner has in hand, a judgement of the leases one look at each runner,
-// and the runner that has most credit is known: neither depends upon how many attempts there are.
+// A heartbeat costs what its runner has in hand; a judgement of the leases looks at those runners
+// alone of which something may have ended, at each once in a lease as a rule; and the runner that
+// has most credit is known: none depends upon how many runners or attempts there are.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -30,6 +33,9 @@ inline constexpr Duration kLease = std::chrono::seconds(10);
 // How long a scheduler that was started again waits for runners of other machines that had
 // attempts (J96).
 inline constexpr Duration kReturn = std::chrono::seconds(60);
+// How long a runner that isn't known and has nothing in hand is remembered: whoever lost his
+// session comes back within ten minutes.
+inline constexpr Duration kRemembered = std::chrono::minutes(15);
 inline constexpr std::uint32_t kPrefill = 2;
 inline constexpr std::uint32_t kBriefPrefill = 16;  // or as many as a runner has slots
 // jobs that a runner does itself, one after the other
@@ -74,7 +80,7 @@ struct Runner {
   std::uint64_t connection = 0;
   std::uint32_t slots = 0;
   Duration heard{};
-  bool suspended = false;
+  bool suspended = false;  // changed by set_suspended() alone
   Offer offer;
   bool resting = false;  // it is given no jobs, though it is there
 
@@ -82,6 +88,7 @@ struct Runner {
   std::map<std::uint64_t, Lease> leases;          // by job
   std::array<std::uint32_t, kResources> given{};  // how many of these take it
   Duration earliest = Duration::max();            // no lease ends before
+  Duration look = Duration::max();  // when it is looked at next; max: never, as nothing can end
 
   // Its places among those of whom credit is asked (Fleet::Ranking).
   std::array<std::uint32_t, 2 * kResources> place{};
@@ -97,9 +104,11 @@ class FleetWatcher {
   // It has another number of jobs in hand that take the resource, or another number of slots, or is
   // resting now (or no more).
   virtual void changed(Runner& runner, Resource resource) = 0;
+  // It is remembered no longer: references to it end.
+  virtual void forgotten(Runner& runner) = 0;
 };
 
-// All runners of a session. One thread. References to runners hold until the fleet is destroyed.
+// All runners of a session. One thread. References to runners hold until forget_silent().
 class Fleet {
  public:
   explicit Fleet(Duration lease) : lease_(lease) {}
@@ -115,6 +124,8 @@ class Fleet {
     return const_cast<Fleet*>(this)->find(instance);
   }
   std::size_t size() const { return known_.size(); }
+  // How many are remembered, known or not.
+  std::size_t remembered() const { return runners_.size(); }
   // The known runners, by instance.
   const std::map<std::string_view, Runner*>& known() const { return known_; }
   std::uint64_t died(const std::string& instance) const;
@@ -126,11 +137,17 @@ class Fleet {
   void set_resting(Runner& runner, bool resting);
   // Forgets a runner that has said goodbye; what it has in hand is still its own.
   void dismiss(Runner& runner) { lose_sight(runner); }
+  void set_suspended(Runner& runner, bool suspended);
+  // How many of the known ones are not suspended.
+  std::size_t going() const { return going_; }
+  // Notes that the connection is gone: its runner isn't known until it says HELLO at another one.
+  // What it has in hand stays there, and goes on.
+  void disconnect(std::string_view peer);
   // Notes that the instance's process of that epoch is dead. Its attempts are in doubt, and unless
   // a later process was welcomed the runner isn't known any more.
   void bury(const std::string& instance, std::uint64_t epoch, Duration now);
   // Forgets runners that were silent for a lease and have nothing in hand, or for longer than
-  // `patience`.
+  // `patience`; and drops those of which nothing was known for kRemembered.
   void forget_silent(Duration now, Duration patience);
 
   // ---- Leases
@@ -197,6 +214,10 @@ class Fleet {
 
   Runner& named(const std::string& instance);
   void lose_sight(Runner& runner);
+  // Has the runner looked at when something of it may end.
+  void watch(Runner& runner);
+  // Takes out the runners that are to be looked at by `now`; each is to be watched again.
+  std::vector<Runner*> due(Duration now);
   void count(Runner& runner, const model::ActionTraits& traits, int by);
   void note(Runner& runner, const Lease& lease);
   template <typename Each>
@@ -207,11 +228,15 @@ class Fleet {
   std::map<std::string, Runner, std::less<>> runners_;  // by instance
   std::map<std::string_view, Runner*> known_;
   std::unordered_map<std::string, Runner*> peers_;
+  // By when they are looked at: those whose `look` isn't max. It may turn out then that there is
+  // time left, so that what gives them more time need not come here.
+  std::set<std::pair<Duration, Runner*>> watched_;
   // Sums over the runners that are known.
+  std::size_t going_ = 0;
   std::array<std::uint64_t, kResources> given_{};
   std::uint64_t brief_prefill_ = 0;
   mutable std::uint64_t slots_together_ = 0;  // with `slots_set_` as the least of each
-  mutable std::uint32_t slots_set_ = ~0u;     // ~0: to be counted
+  mutable std::uint32_t slots_set_ = 0;
   std::array<Ranking, 2 * kResources> rankings_{Ranking(0), Ranking(1), Ranking(2), Ranking(3),
                                                 Ranking(4), Ranking(5), Ranking(6), Ranking(7)};
 };

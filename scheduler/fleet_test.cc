@@ -1,7 +1,9 @@
 // Runners, leases and credit, without anything else.
 #include "scheduler/fleet.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -93,6 +95,117 @@ TEST_CASE("fleet: who is silent is forgotten, at once when he has nothing in han
   fleet.forget_silent(seconds(31), seconds(30));
   CHECK(fleet.size() == 0);
   CHECK(fleet.current({1, 1}, "busy") != nullptr);
+}
+
+TEST_CASE("fleet: who isn't known and has nothing in hand is remembered for a while") {
+  Fleet fleet(kLease);
+  fleet.welcome("p", hello("leaves"), seconds(0));
+  fleet.welcome("q", hello("has a job"), seconds(0));
+  fleet.welcome("r", hello("died"), seconds(0));
+  fleet.welcome("s", hello("comes again"), seconds(0));
+  fleet.give({1, 1}, Action::kBuild, "has a job", seconds(0));
+  fleet.bury("died", 1, seconds(0));
+  for (const char* peer : {"p", "q", "s"}) fleet.disconnect(peer);
+  CHECK(fleet.size() == 0);
+  const auto judge = [&](Duration now) {
+    const std::size_t expired = fleet.expired(now).size();
+    fleet.forget_silent(now, seconds(30));
+    return expired;
+  };
+  CHECK(judge(seconds(10)) == 0);
+  CHECK(judge(seconds(11)) == 1);
+  judge(kRemembered);
+  CHECK(fleet.remembered() == 4);
+  fleet.welcome("t", hello("comes again", 2, 2), kRemembered);
+  judge(kRemembered + seconds(1));
+  // Whether a HELLO is of a process that is dead must be known for ever.
+  CHECK(fleet.remembered() == 3);
+  CHECK(fleet.died("died") == 1);
+  CHECK(fleet.find("comes again") != nullptr);
+  fleet.release({1, 1}, "has a job");
+  judge(kRemembered + seconds(2));
+  CHECK(fleet.remembered() == 2);
+  // It is looked at as one that is new.
+  judge(kRemembered + seconds(11));
+  CHECK(fleet.size() == 0);
+}
+
+TEST_CASE("fleet: leases end when a look at all of them says so, whatever was looked at") {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    std::srand(seed);
+    Fleet fleet(kLease);
+    std::map<std::uint64_t, std::pair<std::string, Duration>> leases;  // by job
+    std::map<std::string, Duration> heard;                             // of those that are known
+    std::uint64_t job = 0;
+    for (Duration now = seconds(1); now < seconds(300); now += std::chrono::milliseconds(500)) {
+      const std::string name = "r" + std::to_string(std::rand() % 8);
+      Runner* const runner = fleet.find(name);
+      if (runner == nullptr && std::rand() % 4 == 0) {
+        fleet.welcome("at " + name, hello(name), now);
+        heard[name] = now;
+      } else if (runner != nullptr && std::rand() % 2 == 0) {
+        fleet.give({++job, 1}, Action::kBuild, name, now);
+        fleet.start({job, 1}, name);
+        leases[job] = {name, now + kLease};
+      } else if (runner != nullptr && std::rand() % 2 == 0) {
+        wire::RunnerBeat beat;
+        for (auto& [id, lease] : leases) {
+          if (lease.first != name || std::rand() % 2 == 0) continue;
+          beat.running.push_back({id, 1});
+          lease.second = now + kLease;
+        }
+        runner->heard = heard[name] = now;
+        fleet.beat(*runner, beat, now);
+      } else if (runner != nullptr && std::rand() % 8 == 0) {
+        fleet.disconnect("at " + name);
+        heard.erase(name);
+      } else if (std::rand() % 50 == 0) {
+        fleet.renew_all(now);
+        for (auto& [id, lease] : leases) lease.second = now + kLease;
+        for (auto& [each, when] : heard) when = now;
+      }
+      std::vector<std::uint64_t> found, wanted;
+      for (const auto& expired : fleet.expired(now)) found.push_back(expired.id.job);
+      for (const auto& [id, lease] : leases) {
+        if (lease.second < now) wanted.push_back(id);
+      }
+      REQUIRE(found == wanted);
+      for (const std::uint64_t id : found) {
+        fleet.release({id, 1}, leases.at(id).first);
+        leases.erase(id);
+      }
+      fleet.forget_silent(now, 3 * kLease);
+      std::erase_if(heard, [&](const auto& each) {
+        const bool busy = std::any_of(leases.begin(), leases.end(), [&](const auto& lease) {
+          return lease.second.first == each.first;
+        });
+        return each.second + (busy ? 3 : 1) * kLease < now;
+      });
+      REQUIRE(fleet.size() == heard.size());
+    }
+  }
+}
+
+TEST_CASE("fleet: it is known how many are suspended") {
+  Fleet fleet(kLease);
+  Runner& a = fleet.welcome("p", hello("a"), seconds(0));
+  fleet.welcome("q", hello("b"), seconds(0));
+  CHECK(fleet.going() == 2);
+  fleet.set_suspended(a, true);
+  fleet.set_suspended(a, true);
+  CHECK(fleet.going() == 1);
+  SECTION("it goes") { fleet.disconnect("p"); }
+  SECTION("the other goes") {
+    fleet.disconnect("q");
+    CHECK(fleet.going() == 0);
+    fleet.set_suspended(a, false);
+  }
+  SECTION("it comes again") {
+    fleet.welcome("r", hello("a"), seconds(1));
+    fleet.disconnect("q");
+  }
+  CHECK(fleet.going() == 1);
 }
 
 TEST_CASE("fleet: J22: the freest runner is the one that a look at all of them finds") {

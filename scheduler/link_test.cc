@@ -85,6 +85,70 @@ TEST_CASE("J2, J15: what is malformed is dropped and counted; strangers are aske
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("J46: the scheduler asks each runner, a thousand of them half as often") {
+  World world;
+  const auto asked = [&](int runners) {
+    for (int i = 0; i < runners; ++i) world.hello("runner-" + std::to_string(i));
+    std::size_t beats = 0;
+    for (int i = 0; i < 40; ++i) {
+      world.clock.advance(milliseconds(250));
+      for (int each = 0; each < runners; ++each)
+        world.say("runner-" + std::to_string(each), wire::RunnerBeat{});
+      world.core->tick();
+      beats += world.out->take<wire::Heartbeat>("runner-0").size();
+      world.out->sent.clear();
+    }
+    return beats;
+  };
+  CHECK(asked(2) == 10);
+  CHECK(asked(500) == 10);
+  CHECK(asked(1000) == 5);
+  CHECK(asked(1500) == 5);
+}
+
+TEST_CASE("J17: a runner whose connection is gone gets nothing, and keeps what it has") {
+  World world;
+  world.hello("one", 1);
+  world.run(world.build(world.write(wide_snapshot(8))));
+  const auto first = world.out->take_jobs("one");
+  REQUIRE(first.size() == 1 + kPrefill);
+  world.started("one", first[0].id);
+  world.hello("other", 1);
+  world.core->disconnected("one");
+  world.core->disconnected("somebody else");
+  const auto done = world.work("other");
+  CHECK(world.out->take_jobs("one").empty());
+  CHECK(done.size() == 8 - first.size());
+  CHECK(finished(world, "success") == done.size());
+  SECTION("it connects again, and has lost nothing") {
+    wire::RunnerHello hello;
+    hello.hello.protocol = "jobs/1";
+    hello.hello.role = "runner";
+    hello.hello.instance = "one";
+    hello.hello.epoch = 1;
+    hello.slots = 1;
+    hello.connection = 2;
+    hello.running = {first[0].id};
+    hello.waiting = {first[1].id, first[2].id};
+    world.say("its new connection", hello);
+    CHECK(world.out->take<wire::Cancel>("its new connection").empty());
+    for (const auto& job : first)
+      world.say("its new connection", wire::Results{{world.result_of(job)}});
+    const auto last = world.out->take_jobs("its new connection");
+    CHECK(world.work("other").size() + last.size() == 1);
+    for (const auto& job : last)
+      world.say("its new connection", wire::Results{{world.result_of(job)}});
+  }
+  SECTION("it stays away") {
+    // The leases end, and what it had is given again.
+    world.pass(seconds(6));
+    world.say("other", wire::RunnerBeat{});
+    world.pass(seconds(6));
+    CHECK(world.work("other").size() == first.size() + 1);
+  }
+  CHECK(world.outcome() == "success");
+}
+
 TEST_CASE("J22, J23: credit") {
   World world;
   world.hello("runner", 2);

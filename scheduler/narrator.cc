@@ -276,11 +276,11 @@ std::string Narrator::limits_part() const {
 std::string Narrator::status(bool full, const std::optional<wire::CacheSection>& cache,
                              std::string_view waiting, std::int64_t time) const {
   wire::ActiveSection active;
-  const std::size_t shown = full ? model()->attempts.size() : kActiveShown;
+  active.total = static_cast<std::uint32_t>(model()->running.size());
   const std::int64_t now = changes_.elapsed();
-  for (const auto& [id, attempt] : model()->attempts) {
-    if (!attempt.started) continue;
-    if (++active.total > shown) continue;
+  for (const std::uint64_t id : model()->running) {
+    if (!full && active.jobs.size() == kActiveShown) break;
+    const Attempt& attempt = model()->attempts.at(id);
     const model::Element& element = model()->loaded->element(attempt.element);
     active.jobs.push_back({element.full_name, display_key(*model()->loaded, attempt.element),
                            attempt.section.action, id, now - attempt.began, attempt.runner});

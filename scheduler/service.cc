@@ -1,6 +1,7 @@
 #include "scheduler/service.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <deque>
@@ -39,6 +40,8 @@ constexpr std::string_view kJobs = "jobs";
 constexpr int kLingerMs = 500;  // for ENDING
 // Connections from elsewhere that are known at once.
 constexpr std::size_t kMostRemote = 16384;
+// Messages of runners that are taken before what follows from them is done.
+constexpr int kMessagesPerTurn = 256;
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
 constexpr Duration kReloadTimeout = std::chrono::hours(1);
@@ -90,9 +93,12 @@ class Service final : public Outputs {
     }
   }
   void send(const std::string& peer, std::string_view name, std::string body) override {
-    // A runner that went away meanwhile says HELLO when it is back.
-    if (!jobs_->send_to(peer, name, body))
-      log::warn("{} could not be sent: its runner is gone", name);
+    if (jobs_->send_to(peer, name, std::move(body))) return;
+    if (errno == EHOSTUNREACH) {
+      gone_.push_back(peer);
+    } else {
+      log::warn("{} could not be sent to a runner that takes nothing", name);
+    }
   }
   void start_runner() override {
     if (auto sent = supervisor_.send("start runner"); !sent) log::error("{}", sent.error().str());
@@ -155,6 +161,7 @@ class Service final : public Outputs {
   std::unique_ptr<UsageMeter> usage_;
   std::unique_ptr<DurationsHelper> durations_;
   std::deque<Sent> unacknowledged_;
+  std::vector<std::string> gone_;  // connections to which something was to be sent
   Duration last_status_{};
   bool status_due_ = true;
   bool leaving_ = false;
@@ -353,7 +360,7 @@ void Service::look_at_access() {
 
 void Service::on_jobs() {
   wire::Received message;
-  while (jobs_->receive(message)) {
+  for (int i = 0; i < kMessagesPerTurn && jobs_->receive(message); ++i) {
     const auto frames = message.frames();
     const std::string peer(frames.front());
     if (claims_a_name(message)) {
@@ -560,6 +567,10 @@ void Service::look_at_cache() {
 // ---- The end -----------------------------------------------------------------
 
 void Service::after_input() {
+  // What is given to others then may turn out to be for nobody too.
+  while (!gone_.empty()) {
+    for (const std::string& peer : std::exchange(gone_, {})) core_->disconnected(peer);
+  }
   if (!core_->running()) write_durations();
   end_when_done();
   if (!core_->ended()) return;

@@ -239,6 +239,7 @@ Status SessionModel::on(const AttemptStarted& change) {
     return bad_journal("starts an attempt that isn't under way");
   Attempt& attempt = found->second;
   attempt.started = true;
+  session_.running.insert(change.id.job);
   attempt.began = change.at.elapsed;
   attempt.section.started = change.at.time;
   attempt.section.slot = change.slot;
@@ -256,6 +257,7 @@ Result<SessionModel::AttemptNode> SessionModel::release(const wire::JobId& id,
   if (found == session_.attempts.end() || found->second.id != id)
     return bad_journal(fmt::format("{} an attempt that isn't under way", what));
   effects_->released(found->second);
+  session_.running.erase(id.job);
   return session_.attempts.extract(found);
 }
 
@@ -518,10 +520,10 @@ Status SessionModel::on(const PromptAnswered& change) {
 // A field that is added to one of these structs has to be added here, and left out by name if it
 // decides nothing: else this doesn't compile.
 void SessionModel::add_to(StateDigest& digest) const {
-  const auto& [loaded, next, reloaded, run, runs, last_request, jobs_given, attempts, writing,
-               history, failures, prompts, prompts_given, any_failed, stopping, terminated,
+  const auto& [loaded, next, reloaded, run, runs, last_request, jobs_given, attempts, running,
+               writing, history, failures, prompts, prompts_given, any_failed, stopping, terminated,
                suspended, ended, state, limits, began, run_began, at] = session_;
-  (void)began, (void)run_began, (void)at;
+  (void)running, (void)began, (void)run_began, (void)at;
   const auto add_attempt = [&](const Attempt& attempt) {
     const auto& [id, element, runner, started, action, attempt_began, section, machine] = attempt;
     (void)attempt_began, (void)section;

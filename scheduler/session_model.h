@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -99,6 +100,7 @@ struct Session {
   std::string last_request;      // what asked for the last one
   std::uint64_t jobs_given = 0;  // job numbers given
   std::map<std::uint64_t, Attempt> attempts;  // by job: the oldest first
+  std::set<std::uint64_t> running;            // jobs whose attempts have started
   std::map<std::uint64_t, Writing> writing;   // by job
   std::unordered_map<ElementIndex, History> history;
   std::vector<Failure> failures;

@@ -1,8 +1,11 @@
 #include "wire/access.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <openssl/hmac.h>
@@ -46,42 +49,76 @@ std::optional<Role> role_of(std::string_view text) {
 
 AccessReader::AccessReader(std::string directory) : path_(list_path(directory)) {}
 
+void AccessReader::take(AccessEntry entry) {
+  const auto known = keys_.find(entry.public_key);
+  AccessEntry* place = known == keys_.end() ? nullptr : known->second;
+  if (place == nullptr) {
+    place = &entries_.emplace_back(std::move(entry));
+    keys_.emplace(place->public_key, place);
+    if (!place->certificate.empty() && !place->enrols)
+      certificates_.insert_or_assign(place->certificate, place);
+    revoked_ += place->revoked ? 1 : 0;
+    return;
+  }
+  // A key stays what it was enrolled as: that it is let in no more is all that may follow.
+  if (entry.revoked && !place->revoked) ++revoked_;
+  place->revoked = place->revoked || entry.revoked;
+}
+
 void AccessReader::refresh() {
   struct stat info {};
-  std::optional<FileStamp> stamp;
-  if (::stat(path_.c_str(), &info) == 0) stamp = FileStamp::of(info);
-  // The file is replaced, never changed, so another list has another inode, or at least another
-  // time of change.
-  if (stamp && stamp_ == stamp) return;
-  auto list = read_packed<AccessList>(path_);
-  // Nobody is let in by a list that can't be read.
-  list_ = list ? std::move(*list) : AccessList();
-  stamp_ = list ? stamp : std::nullopt;
+  const bool there = ::stat(path_.c_str(), &info) == 0;
+  const std::pair<std::uint64_t, std::uint64_t> file{info.st_dev, info.st_ino};
+  if (!there || !log_ || file != file_) {
+    clear();
+    auto log = AppendLogReader::open(path_);
+    if (!log) return;
+    log_.emplace(std::move(*log));
+    file_ = file;
+  }
+  for (;;) {
+    auto payload = log_->next();
+    if (payload && payload->empty()) return;
+    auto entry = payload ? decode<AccessEntry>(*payload) : forward(payload);
+    if (!entry) return clear();
+    take(std::move(*entry));
+  }
 }
+
+// Nobody is let in by a list that can't be read.
+void AccessReader::clear() {
+  log_.reset();
+  keys_.clear();
+  certificates_.clear();
+  entries_.clear();
+  revoked_ = 0;
+}
+
+namespace {
+
+const AccessEntry* valid(const std::unordered_map<std::string_view, AccessEntry*>& entries,
+                         std::string_view by, std::int64_t now) {
+  const auto found = entries.find(by);
+  if (found == entries.end() || by.empty()) return nullptr;
+  const AccessEntry& entry = *found->second;
+  return !entry.revoked && (entry.expires == 0 || now < entry.expires) ? &entry : nullptr;
+}
+
+}  // namespace
 
 const AccessEntry* AccessReader::by_key(std::string_view public_key, std::int64_t now) {
   refresh();
-  for (const AccessEntry& entry : list_.entries) {
-    if (entry.public_key != public_key || public_key.empty()) continue;
-    if (!entry.revoked && (entry.expires == 0 || now < entry.expires)) return &entry;
-  }
-  return nullptr;
-}
-
-std::size_t AccessReader::revoked() {
-  refresh();
-  return static_cast<std::size_t>(
-      std::count_if(list_.entries.begin(), list_.entries.end(),
-                    [](const AccessEntry& entry) { return entry.revoked; }));
+  return valid(keys_, public_key, now);
 }
 
 const AccessEntry* AccessReader::by_certificate(std::string_view fingerprint, std::int64_t now) {
   refresh();
-  for (const AccessEntry& entry : list_.entries) {
-    if (entry.certificate != fingerprint || fingerprint.empty() || entry.enrols) continue;
-    if (!entry.revoked && (entry.expires == 0 || now < entry.expires)) return &entry;
-  }
-  return nullptr;
+  return valid(certificates_, fingerprint, now);
+}
+
+std::size_t AccessReader::revoked() {
+  refresh();
+  return revoked_;
 }
 
 Result<AccessKeys> read_access_keys(const std::string& directory) {
@@ -93,11 +130,43 @@ Status write_access_keys(const std::string& directory, const AccessKeys& keys) {
 }
 
 Result<AccessList> read_access_list(const std::string& directory) {
-  return read_packed<AccessList>(list_path(directory));
+  const std::string path = list_path(directory);
+  auto log = TRY(AppendLogReader::open(path));
+  AccessList list;
+  std::unordered_map<std::string, std::size_t> places;
+  for (;;) {
+    const std::string_view payload = TRY(log.next());
+    if (payload.empty()) return list;
+    auto entry = decode<AccessEntry>(payload);
+    if (!entry) {
+      return fail("app", "damaged-access",
+                  fmt::format("{} can't be read: {}", path, entry.error().message));
+    }
+    const auto [place, is_new] = places.emplace(entry->public_key, list.entries.size());
+    if (is_new) {
+      list.entries.push_back(std::move(*entry));
+    } else {
+      list.entries[place->second] = std::move(*entry);
+    }
+  }
 }
 
+Result<AppendLog> open_access_list(const std::string& directory) {
+  CHECK(make_directories(directory + "/access", 0700));
+  return AppendLog::open(list_path(directory), [](std::uint64_t, std::string_view) {});
+}
+
+// Beside it first, so that there is a whole one or none.
 Status write_access_list(const std::string& directory, const AccessList& list) {
-  return write_packed(directory, list_path(directory), list);
+  CHECK(make_directories(directory + "/access", 0700));
+  const std::string path = list_path(directory), beside = path + ".new";
+  if (::unlink(beside.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, beside);
+  {
+    auto log = TRY(AppendLog::open(beside, [](std::uint64_t, std::string_view) {}));
+    for (const AccessEntry& entry : list.entries) TRY(log.append(encode(entry)));
+  }
+  if (::rename(beside.c_str(), path.c_str()) != 0) return fail_errno(errno, path);
+  return {};
 }
 
 std::string user_id_of(const AccessEntry& entry) {

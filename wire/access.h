@@ -3,18 +3,22 @@
 //
 // Below the session's state directory, all of mode 0600:
 //   access/keys     AccessKeys, written once, before the session listens
-//   access/list     AccessList, replaced as a whole by the broker alone
+//   access/list     a log (base/append_log.h) of AccessEntry, to which the broker alone appends: of
+//                   those with the same key the last counts
 //   access/cas.key, access/cas.crt   PEM: what sluice-cas serves the session's store with
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include "base/file_stamp.h"
+#include "base/append_log.h"
 #include "base/result.h"
 #include "wire/codec.h"
 
@@ -83,7 +87,8 @@ void fields(C& c, AccessList& m) {
   c("entries", m.entries);
 }
 
-// The list as it is on disk now: read again when the file is another. One thread.
+// The list as it is on disk now: what was appended is read before each answer, so that one costs
+// what is new, however long the list is; all of it where the file is another. One thread.
 class AccessReader {
  public:
   // `directory`: the session's state directory.
@@ -91,21 +96,30 @@ class AccessReader {
   // The entry that has this key, or certificate, is not revoked and not expired at `now` (wall
   // clock, ns); nullptr: there is none. Valid until the next call.
   const AccessEntry* by_key(std::string_view public_key, std::int64_t now);
+  const AccessEntry* by_certificate(std::string_view fingerprint, std::int64_t now);
   // How many keys were revoked so far: more of them is a reason to cut connections.
   std::size_t revoked();
-  const AccessEntry* by_certificate(std::string_view fingerprint, std::int64_t now);
 
  private:
   void refresh();
+  void take(AccessEntry entry);
+  void clear();
   std::string path_;
-  std::optional<FileStamp> stamp_;
-  AccessList list_;
+  std::optional<AppendLogReader> log_;
+  std::pair<std::uint64_t, std::uint64_t> file_{};  // device and inode of the log
+  std::deque<AccessEntry> entries_;                 // in the order of the log
+  std::unordered_map<std::string_view, AccessEntry*> keys_, certificates_;
+  std::size_t revoked_ = 0;
 };
 
 Result<AccessKeys> read_access_keys(const std::string& directory);
 Status write_access_keys(const std::string& directory, const AccessKeys& keys);
+// Each key once.
 Result<AccessList> read_access_list(const std::string& directory);
+// Replaces the list, which nobody may be reading yet.
 Status write_access_list(const std::string& directory, const AccessList& list);
+// The list, to be appended to.
+Result<AppendLog> open_access_list(const std::string& directory);
 
 // Whom a connection belongs to, as the ZAP handler has found and ZeroMQ tells with each message.
 struct PeerIdentity {

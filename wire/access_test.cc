@@ -253,6 +253,36 @@ TEST_CASE_METHOD(Fixture, "the access list is read again when it is another (acc
   CHECK(reader.by_key(pair.public_key, 1) == nullptr);
 }
 
+TEST_CASE_METHOD(Fixture, "what is appended to the access list counts at once (access.md A23)") {
+  AccessReader reader(directory);
+  auto log = open_access_list(directory).value();
+  const auto key_of = [](int i) {
+    const std::string number = std::to_string(i);
+    return std::string(40 - number.size(), 'k') + number;
+  };
+  for (int i = 0; i < 1000; ++i) {
+    AccessEntry entry;
+    entry.public_key = key_of(i);
+    entry.certificate = "certificate of " + key_of(i);
+    entry.role = "runner";
+    entry.name = std::to_string(i);
+    CHECK(reader.by_key(key_of(i), 1) == nullptr);
+    REQUIRE(log.append(encode(entry)).has_value());
+    REQUIRE(reader.by_key(key_of(i), 1) != nullptr);
+    CHECK(reader.by_key(key_of(i), 1)->name == entry.name);
+    if (i % 100 != 0) continue;
+    entry.revoked = true;
+    REQUIRE(log.append(encode(entry)).has_value());
+    CHECK(reader.by_certificate(entry.certificate, 1) == nullptr);
+    CHECK(reader.by_key(key_of(i), 1) == nullptr);
+  }
+  CHECK(reader.revoked() == 10);
+  CHECK(reader.by_key(key_of(1), 1)->name == "1");
+  CHECK(reader.by_certificate("certificate of " + key_of(999), 1)->name == "999");
+  CHECK(reader.by_key("", 1) == nullptr);
+  CHECK(read_access_list(directory)->entries.size() == 1000);
+}
+
 TEST_CASE("a session that was joined is known by its directory") {
   char name[] = "/tmp/sluice-joined-XXXXXX";
   const std::string directory = ::mkdtemp(name);

@@ -10,9 +10,6 @@ namespace {
 constexpr int kMessagesPerTurn = 256;
 // Beats after which a HELLO without answer is said again.
 constexpr unsigned kHelloBeats = 5;
-// A broker that was silent for so many beats gets no more heartbeats: they would only pile up in
-// front of the next HELLO.
-constexpr unsigned kHungBeats = 3;
 
 }  // namespace
 
@@ -63,7 +60,12 @@ void Link::handle(std::span<const std::string_view> frames) {
   }
   silent_ = 0;
   const std::string_view name = frames[0];
-  if (name == Heartbeat::kName) return;
+  // Who asks, and how often, is the broker's affair: it has many to hear.
+  if (name == Heartbeat::kName) {
+    if (welcomed())
+      socket_.send(Heartbeat::kName, encode(Heartbeat{callbacks_.count ? callbacks_.count() : 0}));
+    return;
+  }
   if (name == Welcome::kName) {
     const auto welcome = decode<Welcome>(frames[1]);
     if (!welcome) {
@@ -96,9 +98,6 @@ void Link::say_hello() {
 void Link::beat() {
   ++silent_;
   if (!welcomed() && said_hello_ && ++since_hello_ >= kHelloBeats) say_hello();
-  if (welcomed() && silent_ <= kHungBeats) {
-    socket_.send(Heartbeat::kName, encode(Heartbeat{callbacks_.count ? callbacks_.count() : 0}));
-  }
   if (callbacks_.on_beat) callbacks_.on_beat(silent_);
 }
 

@@ -29,12 +29,17 @@ constexpr int kTcpHandshakeMs = 10000;
 constexpr int kTcpSilenceMs = 20000;
 constexpr int kTcpConnectMs = 5000;
 
+// A connection that is dead is the kernel's to find, whether something is under way on it or not;
+// that a peer works is for each protocol's HEARTBEAT to find out. For ZeroMQ's own heartbeats its
+// I/O thread would look through the timers of all connections at each answer.
 bool set_tcp_options(void* handle) {
-  const int on = 1;
-  return zmq_setsockopt(handle, ZMQ_TCP_MAXRT, &kTcpSilenceMs, sizeof kTcpSilenceMs) == 0 &&
-         zmq_setsockopt(handle, ZMQ_HEARTBEAT_TIMEOUT, &kTcpSilenceMs, sizeof kTcpSilenceMs) == 0 &&
-         zmq_setsockopt(handle, ZMQ_CONNECT_TIMEOUT, &kTcpConnectMs, sizeof kTcpConnectMs) == 0 &&
-         zmq_setsockopt(handle, ZMQ_IPV6, &on, sizeof on) == 0;
+  const auto set = [&](int option, int value) {
+    return zmq_setsockopt(handle, option, &value, sizeof value) == 0;
+  };
+  return set(ZMQ_TCP_MAXRT, kTcpSilenceMs) && set(ZMQ_TCP_KEEPALIVE, 1) &&
+         set(ZMQ_TCP_KEEPALIVE_IDLE, kTcpSilenceMs / 4000) &&
+         set(ZMQ_TCP_KEEPALIVE_INTVL, kTcpSilenceMs / 4000) && set(ZMQ_TCP_KEEPALIVE_CNT, 3) &&
+         set(ZMQ_CONNECT_TIMEOUT, kTcpConnectMs) && set(ZMQ_IPV6, 1);
 }
 
 int zmq_kind(SocketKind kind) {
@@ -145,10 +150,6 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
                                 sizeof options.max_message) == 0;
   set_int(ZMQ_RECONNECT_IVL, options.reconnect_ms);
   set_int(ZMQ_RECONNECT_IVL_MAX, 1000);
-  // The transport's own heartbeats find a dead connection; that a peer works is for each protocol's
-  // HEARTBEAT to find out.
-  set_int(ZMQ_HEARTBEAT_IVL, 5000);
-  set_int(ZMQ_HEARTBEAT_TIMEOUT, 60000);
   set_int(ZMQ_HANDSHAKE_IVL, 30000);
   if (kind == SocketKind::kRouter) set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
   if (options.connected_only) set_int(ZMQ_IMMEDIATE, 1);

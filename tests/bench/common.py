@@ -108,6 +108,34 @@ class Workplace:
         return seconds, done.stdout
 
 
+def pid_of(program, session):
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open("/proc/%s/cmdline" % entry, "rb") as file:
+                    words = file.read().split(b"\0")
+            except OSError:
+                continue
+            if os.path.basename(words[0]) == program.encode() and session.encode() in words:
+                return int(entry)
+    sys.exit("bench: no %s of session %s" % (program, session))
+
+
+class Session:
+    """A session that was started for its own sake, in a home of its own."""
+
+    def __init__(self, work, name, *options):
+        self.work = work
+        self.environment = work.home(name)
+        # What is said of a session that listens comes before its id.
+        self.id = work.run(self.environment, work.path, "session", "start", *options)[1].split()[-1]
+        self.scheduler = pid_of("sluice-scheduler", self.id)
+        self.programs = os.path.dirname(work.command[0])
+
+    def close(self):
+        self.work.run(self.environment, self.work.path, "session", "stop", self.id)
+
+
 def wait_for(condition, timeout, hopeless=lambda: False):
     """What `condition` gives once that is true; None after so many seconds, or when it can't come true any more."""
     deadline = time.monotonic() + timeout

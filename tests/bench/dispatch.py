@@ -48,26 +48,11 @@ def resident(pid):
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def pid_of(program, session):
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open("/proc/%s/cmdline" % entry, "rb") as file:
-                    words = file.read().split(b"\0")
-            except OSError:
-                continue
-            if os.path.basename(words[0]) == program.encode() and session.encode() in words:
-                return int(entry)
-    sys.exit("bench: no %s of session %s" % (program, session))
+class Session(common.Session):
+    """One with real runners."""
 
-
-class Session:
     def __init__(self, work, name):
-        self.work = work
-        self.environment = work.home(name)
-        self.id = work.run(self.environment, work.path, "session", "start")[1].strip()
-        self.scheduler = pid_of("sluice-scheduler", self.id)
-        self.programs = os.path.dirname(work.command[0])
+        super().__init__(work, name)
         self.runners = []
 
     def start_runners(self, count):
@@ -84,7 +69,7 @@ class Session:
             runner.terminate()
         for runner in self.runners:
             runner.wait()
-        self.work.run(self.environment, self.work.path, "session", "stop", self.id)
+        super().close()
 
 
 class Dispatch:

@@ -15,19 +15,13 @@
 #include <map>
 #include <string>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <zmq.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "wire/control.h"
-#include "wire/events.h"
-#include "wire/reactor.h"
-#include "wire/record_reader.h"
+#include "brief_run.h"
+#include "wire/messages.h"
 #include "wire/session.h"
-#include "wire/snapshot.h"
 
 namespace {
 
@@ -41,25 +35,8 @@ using namespace sluice;
 std::int64_t now() { return system_clock().monotonic().count(); }
 
 int snapshot(const std::string& file, std::uint64_t count, std::uint32_t builders) {
-  const std::string directory = file.substr(0, file.rfind('/'));
-  model::Snapshot snapshot;
-  snapshot.projects.emplace_back().name = "dispatch";
-  snapshot.projects[0].directory = directory;
-  snapshot.settings.cachedir = directory + "/cache";
-  snapshot.settings.logdir = directory + "/logs";
-  snapshot.settings.builddir = directory + "/build";
-  snapshot.settings.sourcedir = directory + "/sources";
-  snapshot.settings.on_error = "continue";
-  snapshot.settings.key_length = 8;
-  snapshot.settings.builders = builders;
-  snapshot.elements.resize(count);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    model::Element& element = snapshot.elements[i];
-    element.name = element.full_name = fmt::format("e{:07}.bst", i);
-    element.kind = "manual";
-    element.keys.weak = element.keys.strict = element.keys.full = fmt::format("{:064x}", i);
-  }
-  if (auto written = wire::write_snapshot(file, snapshot); !written) die(written.error());
+  if (auto written = bench::write_brief_snapshot(file, count, builders); !written)
+    die(written.error());
   return 0;
 }
 
@@ -67,53 +44,17 @@ int run(const std::string& session, const std::string& verb, const std::string& 
         std::uint64_t count) {
   auto paths = wire::SessionPaths::of(session);
   if (!paths) die(paths.error());
-  wire::Context context;
-  wire::Reactor reactor;
-  const std::string instance = fmt::format("bench-{}", ::getpid());
-  auto control = wire::ControlClient::create(context, reactor, paths->endpoint("control"),
-                                             {"control/1", SLUICE_VERSION, "client", instance, 1});
-  if (!control) die(control.error());
-  wire::RunArguments arguments;
-  const auto action = model::named<model::Action>(verb);
-  if (!action) die({"bench", "usage", fmt::format("no action is called '{}'", verb), {}, {}});
-  arguments.verb = *action;
-  arguments.snapshot_file = file;
-  arguments.selection.resize(count);
-  for (std::uint32_t i = 0; i < count; ++i) arguments.selection[i] = i;
-  std::int64_t elapsed = 0;
-  std::uint64_t processed = 0;
-  (*control)->request("scheduler", "run", wire::encode(arguments), std::chrono::seconds(300),
-                      [&](const wire::Reply& reply) {
-                        if (reply.status != "accepted")
-                          die(reply.error
-                                  ? reply.error->to_error()
-                                  : Error{"bench", "refused", "the run was refused", {}, {}});
-                        std::puts("accepted");
-                        std::fflush(stdout);
-                      });
-  wire::RecordReader::Settings settings;
-  settings.endpoint = paths->endpoint("records");
-  settings.hello = {"records/1", SLUICE_VERSION, "client", instance, 1};
-  auto reader = wire::RecordReader::create(
-      context, reactor, std::move(settings),
-      [&](std::string_view packed) {
-        auto event = wire::decode_event(packed);
-        if (!event) die(event.error());
-        if (event->type != "run.finished") return;
-        elapsed = event->elapsed;
-        if (event->outcome != "success" || !event->queues)
-          die({"bench", "run", "the run ended with " + event->outcome, {}, {}});
-        for (const auto& queue : *event->queues) processed += queue.processed;
-        reactor.stop();
-      },
-      [&](bool) {
-        die({"session", "ended", "the records ended too early", {}, {}});
-      });
-  if (!reader) die(reader.error());
-  reactor.run();
-  if (processed != count)
-    die({"bench", "jobs", fmt::format("{} jobs were done", processed), {}, {}});
-  fmt::print("{}\n", elapsed);
+  bench::BriefRun run;
+  run.verb = verb;
+  run.snapshot = file;
+  run.count = count;
+  run.on_accepted = [] {
+    std::puts("accepted");
+    std::fflush(stdout);
+  };
+  const auto elapsed = bench::do_brief_run(*paths, run);
+  if (!elapsed) die(elapsed.error());
+  fmt::print("{}\n", *elapsed);
   return 0;
 }
 

@@ -37,8 +37,11 @@ class Smoke(unittest.TestCase):
         self.assertTrue(re.fullmatch("events" + "".join(r" %s=[0-9.e+]+" % name for name in names) + r"( \w+=\S+)*", line), line)
 
     def test_fleet(self):
-        line = self.last_line("fleet.py", "--runners", "20", "--seconds", "2", "--jobs", "400")
-        self.assertTrue(re.fullmatch(r"fleet heartbeat_core_percent=[0-9.]+ dispatch_us=[0-9.]+( \w+=\S+)*", line), line)
+        # By both ways; half of the runners leave and come each second.
+        for way in ([], ["--ipc"]):
+            line = self.last_line("fleet.py", "--runners", "20", "--seconds", "2", "--core-jobs", "400", "--jobs", "20000", "--churn", "0.5", *way)
+            names = ("jobs_per_second", "scheduler_core_percent", "broker_core_percent", "join_seconds")
+            self.assertTrue(re.fullmatch("fleet runners=20" + "".join(r" %s=[0-9.e+]+" % name for name in names) + r"( \w+=\S+)*", line), line)
 
     def test_null(self):
         for shape in ("wide", "deep", "layered"):

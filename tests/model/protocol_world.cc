@@ -47,9 +47,9 @@ T read(std::string_view packed) {
 namespace jobs {
 struct RunnerState {
   static void print_to(Text& out, const Runner& runner) {
-    print(out, "{} {}{}{}{}{} {} ", runner.connection_, +runner.greeted_,
+    print(out, "{} {}{}{}{}{} {} {} ", runner.connection_, +runner.greeted_,
           +runner.greeting_.welcomed(), +runner.suspended_, +runner.ending_, +runner.refused_,
-          runner.silent_beats_);
+          runner.silent_beats_, runner.answered_beats_);
     print(out, "{} {} {} ", runner.limits_.builders, runner.limits_.fetchers,
           runner.options_.slots);
     for (const auto& waiting : runner.waiting_) print(out, waiting.job.id);

@@ -562,14 +562,15 @@ TEST_CASE("a subscriber that reads nothing stops nobody else (R55)") {
   }
 }
 
-TEST_CASE("who has nothing to say beats (R31)") {
+TEST_CASE("who has nothing to say is asked, and answers (R30, R31)") {
   MiniSession session;
   session.start_broker();
   Context context;
   Reactor reactor;
   auto publisher = publisher_of(session, context, reactor, "a");
+  // Whoever only publishes is asked at each fifth beat.
   CHECK_FALSE(run_until(
-      reactor, [] { return false; }, 2500ms));
+      reactor, [] { return false; }, 6500ms));
   RawPeer client(context, session.endpoint("control"));
   client.greet(session.hello("control/1", "client", "cli"));
   Request request;
