@@ -10,6 +10,10 @@
 #include "base/result.h"
 #include "remote/cache.h"
 
+namespace grpc {
+class Service;
+}
+
 namespace sluice::remote {
 
 struct Endpoint {
@@ -18,6 +22,10 @@ struct Endpoint {
   // PEM, not paths. With a key and a certificate the endpoint speaks TLS; with `client_certs` it
   // takes only clients that show a certificate signed by one of them.
   std::string key, certificate, client_certs;
+  bool names = true;          // of artifacts and sources, besides blobs
+  bool any_instance = false;  // whatever name clients give is ours
+  // What the capabilities say of services that are somebody else's.
+  bool executes = false, updates_results = false;
 };
 
 // A server, which serves in threads of its own until it is destroyed.
@@ -30,11 +38,12 @@ class CasServer {
   virtual void stop() = 0;
 };
 
-// A call whose client neither takes nor sends anything for `silence` is ended. Errors: domain
-// "server", "bind" and "bad-certificate".
+// A call whose client neither takes nor sends anything for `silence` is ended. `more` are served at
+// each endpoint besides, not owned. Errors: domain "server", "bind" and "bad-certificate".
 Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
                                                     const std::vector<Endpoint>& endpoints,
                                                     const std::string& instance_name,
-                                                    std::chrono::seconds silence);
+                                                    std::chrono::seconds silence,
+                                                    const std::vector<grpc::Service*>& more = {});
 
 }  // namespace sluice::remote
