@@ -68,8 +68,7 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
 }
 
 std::string lacks_remotes(const wire::RunArguments& run, bool backing) {
-  const auto any = [&](bool (*can)(const std::vector<model::Remote>&),
-                       std::vector<model::Remote> wire::ProjectRemotes::*of) {
+  const auto any = [&](const auto& can, std::vector<model::Remote> wire::ProjectRemotes::*of) {
     return std::any_of(run.remotes.begin(), run.remotes.end(),
                        [&](const auto& remotes) { return can(remotes.*of); });
   };

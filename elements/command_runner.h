@@ -66,6 +66,8 @@ class CommandRunner {
   Result<int> run_alone(const sandbox::Command& command, bool root_read_only);
   // Adds the integration commands of an artifact to a script.
   Status add_integration(sandbox::ShellScript& script, const model::ArtifactRef& artifact);
+  // Whether commands are run on another machine.
+  bool runs_elsewhere() const { return executor_->remote(); }
   // Whether the last run() was below a read-only root.
   bool ran_read_only() const { return ran_read_only_; }
 

@@ -1,6 +1,7 @@
 #include "remote/exec_server.h"
 
 #include <condition_variable>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <mutex>
