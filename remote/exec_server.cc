@@ -274,7 +274,7 @@ class Execution final : public reapi::Execution::Service {
       } else {
         *response.mutable_result() = *result;
       }
-      operation.mutable_response()->set_type_url(std::string(kType) + "ExecuteResponse");
+      operation.mutable_response()->set_type_url(fmt::format("{}ExecuteResponse", kType));
       operation.mutable_response()->set_value(
           shared_.what == "garbage" ? "\xff\xff\xff" : response.SerializeAsString());
     }
@@ -292,7 +292,7 @@ class Execution final : public reapi::Execution::Service {
     reapi::ExecuteOperationMetadata metadata;
     const auto tell = [&](reapi::ExecutionStage::Value stage) {
       metadata.set_stage(stage);
-      operation.mutable_metadata()->set_type_url(std::string(kType) + "ExecuteOperationMetadata");
+      operation.mutable_metadata()->set_type_url(fmt::format("{}ExecuteOperationMetadata", kType));
       operation.mutable_metadata()->set_value(metadata.SerializeAsString());
       writer->Write(operation);
     };

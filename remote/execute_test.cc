@@ -11,6 +11,7 @@
 #include "remote/exec_server.h"
 #include "remote/real_server.h"
 #include "remote/test_remote.h"
+#include "store/tree.h"
 #include "wire/held_helper.h"
 #include "wire/job_protocol.h"
 

@@ -19,6 +19,8 @@ using google::longrunning::Operation;
 
 // How long a server may take to hear that an operation isn't wanted any more.
 constexpr std::chrono::seconds kCancelTime{5};
+// A connection that held so long was a good one.
+constexpr std::chrono::seconds kSteady{30};
 
 // A digest that a message may leave out.
 Result<Digest> get_optional(const reapi::Digest& message, std::string_view call) {
@@ -91,10 +93,12 @@ class GrpcExecution final : public ExecutionService {
     std::chrono::milliseconds delay = connection_->first_delay();
     for (std::int64_t failures = 0;;) {
       Heard heard;
+      const auto begun = std::chrono::steady_clock::now();
       const grpc::Status status = listen(request, told, heard);
       if (cancelled()) return fail("job", "killed", "The job was killed");
       if (heard.end) return result_of(*heard.end);
-      if (heard.any) {
+      // One that breaks again and again at once isn't taken up for ever, whatever it says before.
+      if (std::chrono::steady_clock::now() - begun >= kSteady) {
         failures = 0;
         delay = connection_->first_delay();
       }
@@ -128,7 +132,6 @@ class GrpcExecution final : public ExecutionService {
 
  private:
   struct Heard {
-    bool any = false;
     std::optional<Operation> end;
   };
 
@@ -159,7 +162,6 @@ class GrpcExecution final : public ExecutionService {
     }
     Operation operation;
     while (reader->Read(&operation)) {
-      heard.any = true;
       {
         const std::lock_guard guard(lock_);
         name_ = operation.name();

@@ -4,8 +4,8 @@
 //   sluice-execute
 //
 // Standard input: one frame (wire/job_protocol.h) with an ExecuteRequest. What it comes by stays
-// open as long as the result is wanted: when it ends the operation is cancelled on the server, so
-// that a job that is killed leaves nothing behind that runs elsewhere. Standard output: frames of
+// open as long as the result is wanted: when it ends the operation is cancelled on the server.
+// Standard output: frames of
 // ExecuteEvents, notes as things happen and at last the reply, or the error. Errors: domain
 // "remote" as in wire/remote_protocol.h; "sandbox"/"execution-failed" when the server couldn't run
 // the command; "job"/"killed"; the store's.

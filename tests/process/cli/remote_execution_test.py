@@ -137,13 +137,6 @@ class Commands(Elsewhere):
         build.signal(signal.SIGTERM)
         build.wait()
         self.wait_until(lambda: self.counts()[2] == 1 and not self.at_gate(1), "the operation to be cancelled")
-        # A job that is killed, too.
-        build = self.start("--on-error", "quit", "build", "endless.bst", cwd=self.at)
-        self.wait_until(lambda: self.at_gate(1), "the command to run")
-        self.kill("sluice-job")
-        self.wait_until(lambda: self.counts()[2] >= 2, "the operation to be cancelled")
-        build.signal(signal.SIGTERM)
-        build.wait()
         self.assert_nothing_left_but_servers()
 
     def test_what_is_required_together(self):
@@ -195,7 +188,6 @@ class Storage(Elsewhere):
 class Socket(Elsewhere):
     def setUp(self):
         super().setUp()
-        self.base(programs=("ls",))
         tool = os.path.join(self.at, "files/base/bin/sluice-remote")
         shutil.copyfile(self.program("sluice-remote"), tool)
         os.chmod(tool, 0o755)
