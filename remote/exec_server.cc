@@ -300,7 +300,8 @@ class Execution final : public reapi::Execution::Service {
     std::unique_lock guard(shared_.lock);
     const bool first = shared_.streams++ == 0;
     const auto begun = [&] {
-      return task->process.pid >= 0 || task->end || context->IsCancelled();
+      return task->process.pid >= 0 || task->end || shared_.what == "hangs" ||
+             context->IsCancelled();
     };
     while (!begun()) shared_.changed.wait_for(guard, std::chrono::milliseconds(20));
     guard.unlock();
