@@ -95,7 +95,7 @@ class GrpcExecution final : public ExecutionService {
       Heard heard;
       const auto begun = std::chrono::steady_clock::now();
       const grpc::Status status = listen(request, told, heard);
-      if (cancelled()) return fail("job", "killed", "The job was killed");
+      if (cancelled()) return killed();
       if (heard.end) return result_of(*heard.end);
       // One that breaks again and again at once isn't taken up for ever, whatever it says before.
       if (std::chrono::steady_clock::now() - begun >= kSteady) {
@@ -119,7 +119,18 @@ class GrpcExecution final : public ExecutionService {
       if (context_ != nullptr) context_->TryCancel();
     }
     changed_.notify_all();
-    if (name.empty()) return;
+    if (!name.empty()) tell_server(name);
+    const std::lock_guard guard(lock_);
+    told_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  struct Heard {
+    std::optional<Operation> end;
+  };
+
+  void tell_server(const std::string& name) {
     grpc::ClientContext context;
     connection_->authorize(context);
     context.set_deadline(std::chrono::system_clock::now() + kCancelTime);
@@ -130,10 +141,12 @@ class GrpcExecution final : public ExecutionService {
     [[maybe_unused]] const auto status = operations_->CancelOperation(&context, request, &reply);
   }
 
- private:
-  struct Heard {
-    std::optional<Operation> end;
-  };
+  // The end of execute() may be the end of the process: the server is told before.
+  Result<ActionResult> killed() {
+    std::unique_lock guard(lock_);
+    changed_.wait_for(guard, 2 * kCancelTime, [&] { return told_; });
+    return fail("job", "killed", "The job was killed");
+  }
 
   bool cancelled() {
     const std::lock_guard guard(lock_);
@@ -271,6 +284,7 @@ class GrpcExecution final : public ExecutionService {
   std::string name_;  // of the operation, once it is known
   grpc::ClientContext* context_ = nullptr;
   bool cancelled_ = false;
+  bool told_ = false;  // the server has been told
 };
 
 }  // namespace
