@@ -70,7 +70,7 @@ bool ArtifactTargets::want_pull(const RemoteOptions& remotes) const {
   std::vector<wire::ProjectServers> servers;
   for (const model::Project& project : loaded_->snapshot.projects)
     servers.push_back({project.artifact_servers, project.source_servers});
-  return !choose_remotes(servers, remotes, true, false).empty();
+  return !choose_remotes(servers, remotes, true, false, settings_.storage_service).empty();
 }
 
 Status ArtifactTargets::add_elements(Invocation& invocation, const std::vector<std::string>& names,

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/try.h"
+#include "model/remotes.h"
 #include "wire/codec.h"
 #include "wire/remote_protocol.h"
 
@@ -41,13 +42,19 @@ std::vector<model::Remote> choose(const model::CacheServers& servers,
 
 std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers,
                                                  const RemoteOptions& options, bool artifacts,
-                                                 bool sources) {
+                                                 bool sources,
+                                                 const std::optional<model::Remote>& storage) {
   std::vector<wire::ProjectRemotes> out;
   bool any = false;
   for (const wire::ProjectServers& of : servers) {
     wire::ProjectRemotes& remotes = out.emplace_back();
     if (artifacts)
       remotes.artifacts = choose(of.artifacts, options.artifacts, options.ignore_project_artifacts);
+    if (artifacts && storage) {
+      remotes.artifacts.insert(remotes.artifacts.begin(), *storage);
+      remotes.artifacts.front().type = model::kBacking;
+      remotes.artifacts.front().push = false;
+    }
     if (sources)
       remotes.sources = choose(of.sources, options.sources, options.ignore_project_sources);
     any = any || !remotes.artifacts.empty() || !remotes.sources.empty();

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,11 @@
 namespace sluice::cli {
 
 // The servers of each project in the order in which they are asked, each once. `artifacts`,
-// `sources`: whether the command has to do with them. Empty when there are none at all.
-std::vector<wire::ProjectRemotes> choose_remotes(const std::vector<wire::ProjectServers>& servers,
-                                                 const RemoteOptions& options, bool artifacts,
-                                                 bool sources);
+// `sources`: whether the command has to do with them. `storage`: cache.storage-service, the first
+// of those for artifacts, as one of kBacking (model/remotes.h). Empty when there are none at all.
+std::vector<wire::ProjectRemotes> choose_remotes(
+    const std::vector<wire::ProjectServers>& servers, const RemoteOptions& options, bool artifacts,
+    bool sources, const std::optional<model::Remote>& storage = std::nullopt);
 
 // Every server of `remotes`, once.
 std::vector<model::Remote> all_servers(const std::vector<wire::ProjectRemotes>& remotes);

@@ -62,17 +62,22 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
   // only when all projects are loaded, and one that doesn't answer would delay every first look.
   const bool moves_sources = run.verb == Action::kBuild || run.verb == Action::kSourcePush ||
                              (run.verb == Action::kFetch && !plan.fetching);
-  run.remotes = choose_remotes(loaded.servers, work.remotes, moves_artifacts, moves_sources);
+  run.remotes = choose_remotes(loaded.servers, work.remotes, moves_artifacts, moves_sources,
+                               plan.settings.storage_service);
   return plan;
 }
 
-std::string lacks_remotes(const wire::RunArguments& run) {
-  const auto any = [&](bool (*can)(const std::vector<model::Remote>&),
-                       std::vector<model::Remote> wire::ProjectRemotes::*of) {
+std::string lacks_remotes(const wire::RunArguments& run, bool backing) {
+  const auto any = [&](const auto& can, std::vector<model::Remote> wire::ProjectRemotes::*of) {
     return std::any_of(run.remotes.begin(), run.remotes.end(),
                        [&](const auto& remotes) { return can(remotes.*of); });
   };
-  if (run.verb == Action::kPull && !any(model::can_pull, &wire::ProjectRemotes::artifacts))
+  const auto can_pull = [&](const std::vector<model::Remote>& remotes) {
+    std::vector<model::Remote> caches = remotes;
+    if (!backing) std::erase_if(caches, model::is_backing);
+    return model::can_pull(caches);
+  };
+  if (run.verb == Action::kPull && !any(can_pull, &wire::ProjectRemotes::artifacts))
     return "No artifact caches available for pulling artifacts";
   if (run.verb == Action::kPush && !any(model::can_push, &wire::ProjectRemotes::artifacts))
     return "No artifact caches available for pushing artifacts";

@@ -19,6 +19,7 @@
 #include "cli/targets.h"
 #include "cli/workbench.h"
 #include "cli/workspaces_file.h"
+#include "elements/apis_socket.h"
 #include "elements/root_paths.h"
 #include "sandbox/sandbox.h"
 #include "store/realise.h"
@@ -110,6 +111,12 @@ Result<int> run(Workbench& bench, store::Tree& root, Plan plan) {
     CHECK(make_place(cas, root, mount.source, mount.target));
     sandbox.mounts.push_back({mount.source, mount.target, true, true});
   }
+  std::optional<elements::ApisSocket> apis;
+  if (!bench.data().body.sandbox.remote_apis_socket.empty()) {
+    const std::string directory = bench.scratch() + "/apis";
+    CHECK(make_directories(directory));
+    apis.emplace(TRY(elements::ApisSocket::open(bench.data(), cas, root, directory, sandbox)));
+  }
   auto digest = TRY(root.store(cas));
   auto realised = TRY(bench.realiser().realise(digest));
 
@@ -194,21 +201,6 @@ Status check_dependencies(const ArtifactTargets& targets) {
               missing);
 }
 
-// A shell would have the socket, too. What the loader said of it has the place.
-Status check_sandbox(const ArtifactTargets& targets, const elements::JobData& data) {
-  if (data.body.sandbox.remote_apis_socket.empty()) return {};
-  constexpr std::string_view kWhat = "remote-apis-socket";
-  if (targets.loaded() != nullptr) {
-    const model::Snapshot& snapshot = targets.loaded()->snapshot;
-    for (const model::Obstacle& obstacle : snapshot.elements[snapshot.targets.front()].obstacles) {
-      if (obstacle.why.find(kWhat) != std::string::npos)
-        return fail("sandbox", "not-supported", obstacle.str());
-    }
-  }
-  return fail("sandbox", "not-supported",
-              fmt::format("The sandbox's {} is not supported yet", kWhat), data.body.provenance);
-}
-
 Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   if (!command.use_buildtree && is_artifact_reference(command.target)) {
     CHECK(check_project(load_arguments(invocation.global), true));
@@ -237,7 +229,6 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
     sources = TRY(fetched.root(fetched.selection().front()));
   }
   auto data = TRY(job_data(targets));
-  CHECK(check_sandbox(targets, data));
   auto bench = TRY(Workbench::open(invocation.report, targets.cas(), std::move(data)));
   elements::Build& build = bench->build();
   if (!root) {

@@ -295,7 +295,7 @@ class WorkRun {
 
   void remotes_found() {
     RunPlan plan = std::move(in<Choosing>()->plan);
-    const std::string lacks = lacks_remotes(plan.run);
+    const std::string lacks = lacks_remotes(plan.run, work_.if_possible);
     if (lacks.empty() ? plan.nothing_matched : work_.if_possible) return succeed();
     if (!lacks.empty())
       return give_up({"stream", "", lacks, fmt::to_string(fmt::join(plan.run.warnings, "\n")), {}});

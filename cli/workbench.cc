@@ -25,6 +25,7 @@ Result<std::unique_ptr<Workbench>> Workbench::open(Report& report, store::Cas& c
   std::unique_ptr<Workbench> bench(new Workbench(report, std::move(data)));
   // A limit of builds: there is no runner here that makes a control group.
   bench->data_.settings.max_memory = 0;
+  bench->data_.local = true;
   (void)sandbox::sweep_scratch(bench->data_.settings.builddir);
   auto scratch = TRY(sandbox::make_scratch_root(bench->data_.settings.builddir,
                                                 fmt::format("cli-{}", ::getpid())));

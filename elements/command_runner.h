@@ -8,28 +8,26 @@
 
 #include "base/result.h"
 #include "elements/build_root.h"
+#include "elements/executor.h"
 #include "elements/job_data.h"
 #include "elements/reporter.h"
 #include "elements/staging.h"
 #include "model/model.h"
 #include "sandbox/sandbox.h"
-#include "sandbox/scratch.h"
 #include "sandbox/shell_script.h"
 #include "store/cas.h"
 #include "store/realise.h"
 
 namespace sluice::elements {
 
-// The directories of every sandbox, which its root has though nothing that is staged has them.
-inline constexpr const char* kSandboxDirectories[] = {"dev", "proc", "tmp"};
-
 // Refers to all it is given. One thread.
 class CommandRunner {
  public:
   CommandRunner(const JobData& data, BuildRoot& root, store::Cas& cas, store::Realiser& realiser,
                 Reporter& reporter, sandbox::Cancel& cancel)
-      : data_(data), root_(root), cas_(cas), realiser_(realiser), scratch_(data.scratch),
-        reporter_(reporter), cancel_(cancel), environment_(data.body.environment) {}
+      : data_(data), root_(root), cas_(cas), reporter_(reporter),
+        executor_(make_executor(data, cas, realiser, reporter, cancel)),
+        environment_(data.body.environment) {}
 
   // How the sandbox is set up, as in BuildStream's Sandbox. Paths are absolute. Marked directories
   // can be written to below a read-only root.
@@ -69,6 +67,8 @@ class CommandRunner {
   Result<int> run_alone(const sandbox::Command& command, bool root_read_only);
   // Adds the integration commands of an artifact to a script.
   Status add_integration(sandbox::ShellScript& script, const model::ArtifactRef& artifact);
+  // Whether commands are run on another machine.
+  bool runs_elsewhere() const { return executor_->remote(); }
   // Whether the last run() was below a read-only root.
   bool ran_read_only() const { return ran_read_only_; }
 
@@ -81,23 +81,15 @@ class CommandRunner {
   // Runs a script in the root, which it changes. Gives the exit status.
   Result<int> run_in_root(const sandbox::ShellScript& script, bool root_read_only,
                           bool with_marked);
-  // Runs what has its arguments and environment.
-  Result<int> run_there(sandbox::SandboxRun run, std::string_view directory, bool root_read_only,
-                        bool with_marked);
+  Result<int> run_there(Execution execution, bool with_marked);
   Status check_command(const std::string& name, const model::StringMap& environment);
   Status make_directories(bool with_marked);
-  Result<int> run_read_only(sandbox::SandboxRun& run);
-  Result<int> run_writable(sandbox::SandboxRun& run);
-  Status realise(sandbox::SandboxRun& run);
-  Result<int> run_limited(sandbox::SandboxRun& run);
 
   const JobData& data_;
   BuildRoot& root_;
   store::Cas& cas_;
-  store::Realiser& realiser_;
-  sandbox::Scratch scratch_;
   Reporter& reporter_;
-  sandbox::Cancel& cancel_;
+  const std::unique_ptr<Executor> executor_;
   std::vector<std::string> marked_;
   std::string work_directory_ = "/";
   model::StringMap environment_;
@@ -107,7 +99,6 @@ class CommandRunner {
   bool trust_remembered_ = true;
   bool used_remembered_ = false;
   bool ran_read_only_ = false;
-  unsigned runs_ = 0;
 };
 
 }  // namespace sluice::elements

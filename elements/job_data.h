@@ -18,6 +18,9 @@ struct JobData {
   std::string scratch;  // the attempt's directory, sandbox/scratch.h
   sandbox::TokenEnds tokens;
   int memory_group = -1;  // sandbox/memory_limit.h
+  // Commands run on this machine, whatever services the settings name: somebody waits for them at a
+  // terminal.
+  bool local = false;
 
   // A variable of the element; `otherwise` when it has none of that name.
   std::string variable(std::string_view name, std::string_view otherwise = {}) const;

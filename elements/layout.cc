@@ -43,8 +43,9 @@ Status stage_layout(Build& build, const Layout& layout) {
 void add_command(sandbox::ShellScript& script, Build& build, const std::string& raw) {
   const std::string command = sandbox::strip(raw);
   // An empty command, as "%{strip-binaries}" usually is, needs no run. One alone has the sandbox
-  // run all the same, which shows whether there is a shell.
-  if (command.empty() && !script.empty()) return;
+  // run all the same, which shows whether there is a shell. Elsewhere scripts are BuildStream's,
+  // which has them run.
+  if (command.empty() && !script.empty() && !build.commands().runs_elsewhere()) return;
   script.add({{"sh", "-c", "-e", command + "\n"},
               build.commands().work_directory(),
               build.commands().command_environment(),

@@ -13,6 +13,7 @@
 #include "model/names.h"
 #include "plugins/host.h"
 #include "plugins/listener.h"
+#include "sandbox/scratch.h"
 
 namespace sluice::elements {
 

@@ -19,7 +19,9 @@
 #include "jobs/pull.h"
 #include "jobs/push.h"
 #include "jobs/source_surroundings.h"
+#include "jobs/storage.h"
 #include "jobs/track.h"
+#include "sandbox/scratch.h"
 #include "sources/plugin/plugin.h"
 #include "store/check.h"
 #include "store/sources.h"
@@ -163,6 +165,8 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
     if (lost(artifact.error())) return do_build(data, store, reporter, cancel, false);
     return failed(Outcome::kError, std::move(artifact.error()));
   }
+  if (auto kept = keep_artifact(data, artifact->key, reporter, cancel); !kept)
+    return failed(Outcome::kError, std::move(kept.error()));
   ending.artifact = std::move(*artifact);
   return ending;
 }
@@ -193,6 +197,8 @@ Ending do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel
   if (!sources && is_missing_blob(sources.error()))
     sources = fetch_sources(data, cas, reporter, cancel);
   if (!sources) return failed(Outcome::kError, std::move(sources.error()));
+  if (auto kept = keep_sources(data, reporter, cancel); !kept)
+    return failed(Outcome::kError, std::move(kept.error()));
   Ending ending;
   ending.sources = std::move(*sources);
   return ending;
@@ -213,6 +219,10 @@ Ending do_track(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel
 Ending do_pull(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
   auto pulled = pull_artifact(data, cas, reporter, cancel);
   if (!pulled) return failed(Outcome::kError, std::move(pulled.error()));
+  if (*pulled) {
+    if (auto kept = keep_artifact(data, (*pulled)->key, reporter, cancel); !kept)
+      return failed(Outcome::kError, std::move(kept.error()));
+  }
   Ending ending;
   ending.artifact = std::move(*pulled);
   if (!ending.artifact) ending.status = Outcome::kSkipped;

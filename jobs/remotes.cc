@@ -4,6 +4,7 @@
 #include "base/try.h"
 #include "jobs/retry.h"
 #include "jobs/source_surroundings.h"
+#include "sandbox/scratch.h"
 #include "wire/helper.h"
 
 namespace sluice::jobs {

@@ -367,6 +367,7 @@ class Load {
 
   Status check_projects(Graph& graph) {
     CHECK(graph.assert_no_conflicts());
+    CHECK(user_->use_overrides_of(project_->name));
     for (std::size_t i = 0; i < graph.loaders().size(); ++i) {
       Project& project = *graph.loaders()[i]->project();
       // When it is to be tracked, a junction that project.conf includes something from need not be

@@ -13,6 +13,7 @@ bool serves(const std::vector<Remote>& remotes, bool push) {
   bool index = false, storage = false;
   for (const Remote& remote : remotes) {
     if (push && !remote.push) continue;
+    if (is_backing(remote)) return true;
     index = index || remote.type != "storage";
     storage = storage || remote.type != "index";
   }

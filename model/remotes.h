@@ -10,6 +10,12 @@
 
 namespace sluice::model {
 
+// The type of cache.storage-service among the remotes of a run: it knows no names, but has the
+// blobs of the artifacts whose names are here.
+inline constexpr std::string_view kBacking = "backing";
+// Whether the remote is that.
+inline bool is_backing(const Remote& remote) { return remote.type == kBacking; }
+
 // Whether something can be pulled, or pushed, with these caches: names and blobs have a place.
 bool can_pull(const std::vector<Remote>& remotes);
 bool can_push(const std::vector<Remote>& remotes);

@@ -115,7 +115,7 @@ Result<CacheConfig> read_cache_config(const Node& node) {
   return config;
 }
 
-Result<RemoteExecution> read_remote_execution(const Node& node, bool storage) {
+Result<model::RemoteExecution> read_remote_execution(const Node& node, bool storage) {
   CHECK(validate_keys(node, {"execution-service", "storage-service", "action-cache-service"}));
   const Node* execution = TRY(find_map(node, "execution-service"));
   const Node* storage_service = TRY(find_map(node, "storage-service"));
@@ -133,7 +133,7 @@ Result<RemoteExecution> read_remote_execution(const Node& node, bool storage) {
         "At least one of `execution-service` or `action-cache-service` need to be specified in the "
         "'remote-execution' section");
   }
-  RemoteExecution config;
+  model::RemoteExecution config;
   if (given(execution)) config.execution = TRY(read_execution_remote(*execution, false));
   if (given(storage_service)) config.storage = TRY(read_execution_remote(*storage_service, false));
   if (given(action)) config.action_cache = TRY(read_execution_remote(*action, true));

@@ -37,9 +37,6 @@ Result<CacheConfig> read_cache_config(const Node& node);
 
 // `remote-execution:` of the user's configuration. The argument `storage` says whether
 // cache.storage-service is set.
-struct RemoteExecution {
-  std::optional<Remote> execution, storage, action_cache;
-};
-Result<RemoteExecution> read_remote_execution(const Node& node, bool storage);
+Result<model::RemoteExecution> read_remote_execution(const Node& node, bool storage);
 
 }  // namespace sluice::project

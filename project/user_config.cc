@@ -47,16 +47,6 @@ class Reader {
   }
 
  private:
-  // Whether the node is the user's, rather than of our defaults.
-  bool from_user(const Node& node) const { return node.mark.file == &config_.file; }
-
-  // Warns that what the user asks for isn't done yet.
-  void not_used(const Node& node, std::string_view what) {
-    if (!from_user(node)) return;
-    config_.warnings.push_back(fmt::format("{}: {} is not supported yet, and has no effect",
-                                           provenance(node).str(), what));
-  }
-
   Status read_directories() {
     if (const Node* node = root_.find("builddir"))
       return invalid_data(*node, "builddir is obsolete, use cachedir");
@@ -105,10 +95,7 @@ class Reader {
         static_cast<std::uint32_t>(std::lround(TRY(read_percentage(*watermark)) * 100));
     if (const Node* storage = TRY(find_map(cache, "storage-service"));
         storage != nullptr && !storage->empty()) {
-      config_.storage_service = TRY(read_remote(*storage));
-      settings_.obstacles.push_back({model::Obstacle::To::kRun,
-                                     "cache.storage-service is not supported yet",
-                                     provenance(*storage).str()});
+      settings_.storage_service = TRY(read_remote(*storage));
     }
     CHECK(read_remotes());
     settings_.pull_buildtrees = TRY(get_bool(cache, "pull-buildtrees"));
@@ -183,11 +170,9 @@ class Reader {
     if (const Node* node = TRY(find_map(root_, "source-caches"))) {
       config_.source_caches = TRY(read_cache_config(*node));
     }
-    if (const Node* node = TRY(find_map(root_, "remote-execution"))) {
-      config_.remote_execution =
-          TRY(read_remote_execution(*node, config_.storage_service.has_value()));
-      not_used(*node, "remote-execution");
-    }
+    if (const Node* node = TRY(find_map(root_, "remote-execution")))
+      settings_.remote_execution =
+          TRY(read_remote_execution(*node, settings_.storage_service.has_value()));
     return {};
   }
 
@@ -308,8 +293,6 @@ class Reader {
       const Node& project = *TRY(get_map(*config_.projects, entry.key));
       CHECK(validate_keys(project, {"artifacts", "source-caches", "options", "strict",
                                     "default-mirror", "remote-execution", "mirrors"}));
-      if (const Node* node = project.find("remote-execution"))
-        not_used(*node, fmt::format("projects.{}.remote-execution", entry.key));
     }
     return {};
   }
@@ -365,6 +348,16 @@ Status UserConfig::check_project(std::string_view name) const {
   if (overrides == nullptr) return {};
   for (std::string_view key : {"artifacts", "source-caches"}) {
     if (const Node* node = TRY(find_map(*overrides, key))) CHECK(read_cache_config(*node));
+  }
+  return {};
+}
+
+Status UserConfig::use_overrides_of(std::string_view name) {
+  const Node* overrides = TRY(project(name));
+  if (overrides == nullptr) return {};
+  if (const Node* node = TRY(find_map(*overrides, "remote-execution"))) {
+    settings.remote_execution =
+        TRY(read_remote_execution(*node, settings.storage_service.has_value()));
   }
   return {};
 }

@@ -1,9 +1,7 @@
 // The user's configuration: buildstream2.conf or buildstream.conf of $XDG_CONFIG_HOME, or the file
 // of --config, over built-in defaults, with the command line over both (buildstream/_context.py).
 //
-// Unknown keys are load/invalid-data with their place. What may be asked for and has no effect yet
-// (remote execution, storage services) is read and checked as BuildStream does, and a warning says
-// so.
+// Unknown keys are load/invalid-data with their place.
 #pragma once
 
 #include <memory>
@@ -38,8 +36,6 @@ struct UserConfig {
   std::uint32_t cache_low_watermark = 0;  // ten-thousandths of the quota
   // Services on other machines (cache_servers.h).
   CacheConfig artifacts, source_caches;
-  std::optional<Remote> storage_service;
-  RemoteExecution remote_execution;
   std::vector<std::string> warnings;
   // `projects:`, a map by project name; null when there is none.
   Node* projects = nullptr;
@@ -52,6 +48,9 @@ struct UserConfig {
   Result<model::CacheServers> servers(std::string_view name, std::string_view key,
                                       const CacheConfig& global,
                                       std::vector<std::string>& wrong) const;
+  // Has the settings be as they are overridden for the toplevel project: where commands are run.
+  // Errors: load/invalid-data.
+  Status use_overrides_of(std::string_view name);
   // Checks what is said of caches for a project that is used. Errors: load/invalid-data.
   Status check_project(std::string_view name) const;
 };

@@ -134,7 +134,7 @@ TEST_CASE("what is wrong or not supported is named with its place") {
   CHECK_FALSE(load_user_config(config.directory / "none.conf", {}, 1));
 }
 
-TEST_CASE("what goes to other machines is read, and what has no effect yet is said") {
+TEST_CASE("what goes to other machines is read") {
   Config config;
   const auto loaded = config.load(
       "artifacts:\n  override-project-caches: true\n  servers:\n  - {url: 'http://a:1', type: "
@@ -142,24 +142,36 @@ TEST_CASE("what goes to other machines is read, and what has no effect yet is sa
       "cache: {storage-service: {url: http://s, auth: {server-cert: /c}, connection-config: "
       "{retry-limit: 3}}}\n"
       "remote-execution: {execution-service: {url: http://x}}\nfetch: {source: user}\n"
-      "projects:\n  own: {artifacts: {servers: [{url: 'http://own:1'}]}}\n  none: {strict: "
-      "true}\n");
+      "projects:\n  own: {artifacts: {servers: [{url: 'http://own:1'}]}, remote-execution: "
+      "{action-cache-service: {url: http://y, push: true}, storage-service: {url: http://z}}}\n"
+      "  none: {strict: true}\n  bad: {remote-execution: {storage-service: {url: http://z}}}\n");
   if (!loaded) FAIL(loaded.error().str());
-  const UserConfig& user = **loaded;
+  UserConfig& user = **loaded;
   REQUIRE(user.artifacts.servers.size() == 1);
   CHECK(user.artifacts.override_projects);
   CHECK(user.artifacts.servers[0].url == "http://a:1");
   CHECK(user.artifacts.servers[0].type == "storage");
   CHECK(user.artifacts.servers[0].push);
-  REQUIRE(user.storage_service);
-  CHECK(user.storage_service->server_cert == "/c");
-  CHECK(user.storage_service->retry_limit == 3);
-  CHECK(user.remote_execution.execution->url == "http://x");
+  const model::Settings& settings = user.settings;
+  REQUIRE(settings.storage_service);
+  CHECK(settings.storage_service->server_cert == "/c");
+  CHECK(settings.storage_service->retry_limit == 3);
+  CHECK(settings.remote_execution.execution->url == "http://x");
   CHECK(user.fetch_source == UrlPolicy::kUser);
-  CHECK(user.warnings.size() == 1);
-  REQUIRE(user.settings.obstacles.size() == 1);
-  CHECK(user.settings.obstacles[0].why == "cache.storage-service is not supported yet");
-  CHECK(user.settings.obstacles[0].at.ends_with("[line 5 column 25]"));
+  CHECK(user.warnings.empty());
+  CHECK(settings.obstacles.empty());
+  // Of the toplevel project the overrides count as a whole.
+  REQUIRE(user.use_overrides_of("none"));
+  CHECK(settings.remote_execution.execution);
+  REQUIRE(user.use_overrides_of("own"));
+  CHECK_FALSE(settings.remote_execution.execution);
+  CHECK(settings.remote_execution.action_cache->push);
+  CHECK(settings.remote_execution.storage->url == "http://z");
+  const auto bad = user.use_overrides_of("bad");
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().message ==
+        "At least one of `execution-service` or `action-cache-service` need to be specified in "
+        "the 'remote-execution' section");
   std::vector<std::string> wrong;
   const auto own = user.servers("own", "artifacts", user.artifacts, wrong);
   REQUIRE(own);

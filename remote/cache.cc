@@ -101,6 +101,27 @@ Status Cache::make_room(const Digest& digest) {
                           used_ - static_cast<std::uint64_t>(digest.size), quota_));
 }
 
+std::vector<Digest> Cache::missing(const std::vector<Digest>& digests) {
+  std::vector<Digest> absent;
+  for (const Digest& digest : digests) {
+    if (!cas_.touch(digest)) absent.push_back(digest);
+  }
+  if (backing_ == nullptr || absent.empty()) return absent;
+  // When nobody can say it, they are sent again.
+  auto there = backing_->missing(absent);
+  return there ? std::move(*there) : absent;
+}
+
+void Cache::ensure(const std::vector<Digest>& digests) {
+  if (backing_ == nullptr) return;
+  std::vector<Digest> absent;
+  for (const Digest& digest : digests) {
+    if (!cas_.touch(digest)) absent.push_back(digest);
+  }
+  // What doesn't come is missing to whoever reads it.
+  if (!absent.empty()) (void)backing_->fetch(absent);
+}
+
 Status Cache::kept(const Digest& digest) {
   if (quota_ == 0) return {};
   const std::lock_guard guard(lock_);

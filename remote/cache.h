@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "store/artifact.h"
@@ -32,6 +33,22 @@ class Cache {
   static Result<std::unique_ptr<Cache>> open(const std::string& directory, std::uint64_t quota);
 
   store::Cas& cas() { return cas_; }
+
+  // Another place that has blobs, of which this one is the front. Thread-safe.
+  class Backing {
+   public:
+    virtual ~Backing() = default;
+    // Brings what is there into the store; what isn't is no error.
+    virtual Status fetch(const std::vector<Digest>& digests) = 0;
+    virtual Result<std::vector<Digest>> missing(const std::vector<Digest>& digests) = 0;
+  };
+  // Before anybody is served. Not owned.
+  void back_by(Backing* backing) { backing_ = backing; }
+  // Brings those that aren't here, as far as they are behind it.
+  void ensure(const std::vector<Digest>& digests);
+  // Those that are neither here nor behind it. The others count as used: whoever asks for a blob is
+  // going to rely on it.
+  std::vector<Digest> missing(const std::vector<Digest>& digests);
 
   // Counts a blob that has come, and is in the store. What was used least recently goes for it,
   // until half of the quota would be free without it, so that room isn't looked for with each blob.
@@ -58,6 +75,7 @@ class Cache {
   Status make_room(const Digest& digest);
 
   store::Cas cas_;
+  Backing* backing_ = nullptr;
   const std::uint64_t quota_;
   std::mutex lock_;  // of all below
   store::Completeness complete_;

@@ -68,9 +68,10 @@ struct Common {
   Calls& calls;
   std::string instance;
   bool push;
+  bool any_instance = false, executes = false, updates_results = false;
 
   grpc::Status check(const std::string& name, int digest_function = 0) const {
-    if (name != instance) return bad("Invalid instance name");
+    if (name != instance && !any_instance) return bad("Invalid instance name");
     if (digest_function != reapi::DigestFunction::UNKNOWN &&
         digest_function != reapi::DigestFunction::SHA256) {
       return bad("Digests are SHA-256 here");
@@ -81,7 +82,11 @@ struct Common {
   // "[INSTANCE/]blobs/HASH/SIZE", or with "uploads/UUID/" before "blobs" and anything behind the
   // size.
   std::optional<Digest> parse(std::string_view name, bool upload) const {
-    if (!instance.empty()) {
+    if (any_instance) {
+      const std::size_t start = name.find(upload ? "uploads/" : "blobs/");
+      if (start != std::string_view::npos && (start == 0 || name[start - 1] == '/'))
+        name.remove_prefix(start);
+    } else if (!instance.empty()) {
       if (!name.starts_with(instance + "/")) return std::nullopt;
       name.remove_prefix(instance.size() + 1);
     }
@@ -125,7 +130,11 @@ class Capabilities final : public reapi::Capabilities::CallbackService {
     if (auto good = common_.check(request->instance_name()); !good.ok()) return good;
     auto* cache = reply->mutable_cache_capabilities();
     cache->add_digest_functions(reapi::DigestFunction::SHA256);
-    cache->mutable_action_cache_update_capabilities()->set_update_enabled(false);
+    cache->mutable_action_cache_update_capabilities()->set_update_enabled(common_.updates_results);
+    if (common_.executes) {
+      reply->mutable_execution_capabilities()->set_digest_function(reapi::DigestFunction::SHA256);
+      reply->mutable_execution_capabilities()->set_exec_enabled(true);
+    }
     cache->set_max_batch_total_size_bytes(kBatchLimit);
     cache->set_symlink_absolute_path_strategy(reapi::SymlinkAbsolutePathStrategy::ALLOWED);
     for (auto* version : {reply->mutable_deprecated_api_version(), reply->mutable_low_api_version(),
@@ -166,12 +175,14 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
                             reapi::FindMissingBlobsResponse* reply) const {
     if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok())
       return good;
+    std::vector<Digest> asked;
     for (const reapi::Digest& digest : request->blob_digests()) {
       if (!store::valid_digest(from(digest)))
         return bad(fmt::format("'{}' is not a digest", digest.hash()));
-      // Whoever asks for a blob is going to rely on it, so it counts as used.
-      if (!common_.cache.cas().touch(from(digest))) *reply->add_missing_blob_digests() = digest;
+      asked.push_back(from(digest));
     }
+    for (const Digest& digest : common_.cache.missing(asked))
+      to(digest, reply->add_missing_blob_digests());
     return grpc::Status::OK;
   }
 
@@ -193,6 +204,7 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
     if (auto good = common_.check(request->instance_name(), request->digest_function()); !good.ok())
       return good;
     std::int64_t size = 0;
+    std::vector<Digest> asked;
     for (const reapi::Digest& digest : request->digests()) {
       if (!store::valid_digest(from(digest)))
         return bad(fmt::format("'{}' is not a digest", digest.hash()));
@@ -200,7 +212,9 @@ class Storage final : public reapi::ContentAddressableStorage::CallbackService {
       if (digest.size_bytes() > kBatchLimit || (size += digest.size_bytes()) > kBatchLimit) {
         return bad(fmt::format("A batch has at most {} bytes", kBatchLimit));
       }
+      asked.push_back(from(digest));
     }
+    common_.cache.ensure(asked);
     for (const reapi::Digest& digest : request->digests()) {
       auto* response = reply->add_responses();
       *response->mutable_digest() = digest;
@@ -262,6 +276,7 @@ class ReadStream final : public grpc::ServerWriteReactor<google::bytestream::Rea
     if (offset_ < 0 || offset_ > digest->size)
       return {grpc::StatusCode::OUT_OF_RANGE, "The blob has no such offset"};
     if (request_.read_limit() < 0) return bad("A limit is not negative");
+    common_.cache.ensure({*digest});
     auto fd = common_.cache.cas().open_blob(*digest);
     if (!fd) return to_status(fd.error());
     fd_ = std::move(*fd);
@@ -571,7 +586,8 @@ class Server final : public CasServer {
   Status start() { return calls_.start(); }
   ~Server() override { stop(); }
 
-  Status add(Cache& cache, const Endpoint& endpoint, const std::string& instance_name) {
+  Status add(Cache& cache, const Endpoint& endpoint, const std::string& instance_name,
+             const std::vector<grpc::Service*>& more) {
     std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
     const bool secure = !endpoint.key.empty();
     if (secure) {
@@ -586,7 +602,9 @@ class Server final : public CasServer {
       if (endpoint.access)
         credentials->SetAuthMetadataProcessor(std::make_shared<ByCertificate>(endpoint.access));
     }
-    auto serving = std::make_unique<Serving>(Common{cache, calls_, instance_name, endpoint.push});
+    auto serving = std::make_unique<Serving>(Common{cache, calls_, instance_name, endpoint.push,
+                                                    endpoint.any_instance, endpoint.executes,
+                                                    endpoint.updates_results});
     grpc::ServerBuilder builder;
     // Bounds what gRPC itself keeps for clients.
     grpc::ResourceQuota memory;
@@ -604,11 +622,12 @@ class Server final : public CasServer {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
     int port = 0;
     builder.AddListeningPort(endpoint.address, credentials, &port);
-    for (grpc::Service* service :
-         std::initializer_list<grpc::Service*>{&serving->capabilities, &serving->storage,
-                                               &serving->bytes, &serving->fetch, &serving->push}) {
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &serving->capabilities, &serving->storage, &serving->bytes}) {
       builder.RegisterService(service);
     }
+    if (endpoint.names) builder.RegisterService(&serving->fetch).RegisterService(&serving->push);
+    for (grpc::Service* service : more) builder.RegisterService(service);
     serving->server = builder.BuildAndStart();
     if (!serving->server || port == 0) {
       return fail(
@@ -660,11 +679,12 @@ CallLimits limits(std::chrono::seconds silence) {
 Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
                                                     const std::vector<Endpoint>& endpoints,
                                                     const std::string& instance_name,
-                                                    std::chrono::seconds silence) {
+                                                    std::chrono::seconds silence,
+                                                    const std::vector<grpc::Service*>& more) {
   auto server = std::make_unique<Server>(limits(silence));
   CHECK(server->start());
   for (const Endpoint& endpoint : endpoints) {
-    CHECK(server->add(cache, endpoint, instance_name));
+    CHECK(server->add(cache, endpoint, instance_name, more));
   }
   return server;
 }

@@ -11,6 +11,10 @@
 #include "remote/access_check.h"
 #include "remote/cache.h"
 
+namespace grpc {
+class Service;
+}
+
 namespace sluice::remote {
 
 struct Endpoint {
@@ -22,6 +26,10 @@ struct Endpoint {
   // Not null: clients show certificates that nobody has signed, and each call is asked for there.
   // Then the port may be held by somebody who doesn't listen.
   std::shared_ptr<AccessCheck> access;
+  bool names = true;          // of artifacts and sources, besides blobs
+  bool any_instance = false;  // whatever name clients give is ours
+  // What the capabilities say of services that are somebody else's.
+  bool executes = false, updates_results = false;
 };
 
 // A server, which serves in threads of its own until it is destroyed.
@@ -34,11 +42,12 @@ class CasServer {
   virtual void stop() = 0;
 };
 
-// A call whose client neither takes nor sends anything for `silence` is ended. Errors: domain
-// "server", "bind" and "bad-certificate".
+// A call whose client neither takes nor sends anything for `silence` is ended. `more` are served at
+// each endpoint besides, not owned. Errors: domain "server", "bind" and "bad-certificate".
 Result<std::unique_ptr<CasServer>> start_cas_server(Cache& cache,
                                                     const std::vector<Endpoint>& endpoints,
                                                     const std::string& instance_name,
-                                                    std::chrono::seconds silence);
+                                                    std::chrono::seconds silence,
+                                                    const std::vector<grpc::Service*>& more = {});
 
 }  // namespace sluice::remote

@@ -5,5 +5,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include "bytestream.grpc.pb.h"
+#include "operations.grpc.pb.h"
 #include "remote_asset.grpc.pb.h"
 #include "remote_execution.grpc.pb.h"

@@ -8,6 +8,7 @@
 #include "base/credentials.h"
 #include "base/threads.h"
 #include "base/try.h"
+#include "model/remotes.h"
 #include "remote/transfer.h"
 #include "store/artifact.h"
 #include "store/sources.h"
@@ -39,7 +40,8 @@ class Request {
   Status connect(const Connect& connect, bool push) {
     const bool looks = request_.verb == "check" || request_.verb == "find-artifacts";
     for (const RemoteSpec& spec : request_.remotes) {
-      if (spec.type != "all" && spec.type != "index" && spec.type != "storage") {
+      if (spec.type != "all" && spec.type != "index" && spec.type != "storage" &&
+          spec.type != model::kBacking) {
         return fail("remote", "bad-remote",
                     fmt::format("{}: '{}' is no type of a remote", spec.url, spec.type));
       }
@@ -68,6 +70,8 @@ class Request {
     if (request_.verb == "find-artifacts") return find_artifacts();
     if (request_.verb == "pull-artifact") return pull_artifact();
     if (request_.verb == "pull-sources") return pull_sources();
+    if (request_.verb == "keep-artifact") return keep_artifact();
+    if (request_.verb == "keep-sources") return keep_sources();
     auto pushed = request_.verb == "push-artifact" ? push_artifact() : push_sources();
     return pushed ? no_room() : pushed;
   }
@@ -87,8 +91,11 @@ class Request {
     bool lost = false;
     bool full = false;
     const std::string& url() const { return peer->spec().url; }
-    bool index() const { return peer->spec().type != "storage"; }
+    bool index() const {
+      return peer->spec().type != "storage" && peer->spec().type != model::kBacking;
+    }
     bool storage() const { return peer->spec().type != "index"; }
+    bool backing() const { return peer->spec().type == model::kBacking; }
   };
 
   void note(std::string level, std::string_view text) {
@@ -196,10 +203,11 @@ class Request {
   // Runs `pull` with each storage until one had everything. `pull` gives what the remote didn't
   // have.
   using Pull = std::function<Result<std::vector<Digest>>(Transfer&)>;
-  Result<bool> from_storage(const std::string& what, const Pull& pull) {
+  Result<bool> from_storage(const std::string& what, const Pull& pull,
+                            bool (Remote::*role)() const = &Remote::storage) {
     bool whole = false;
     std::optional<Error> failed;
-    for_each(&Remote::storage, [&](Remote& remote) {
+    for_each(role, [&](Remote& remote) {
       note("status", fmt::format("Pulling data for {} <- {}", what, remote.url()));
       Transfer transfer(cas_, *remote.peer, moved_);
       auto missing = pull(transfer);
@@ -247,7 +255,8 @@ class Request {
 
   Status pull_artifact() {
     for (const std::string& key : request_.keys) {
-      auto done = TRY(pull_artifact(key));
+      auto done = TRY(restore_artifact(key));
+      if (!done) done = TRY(pull_artifact(key));
       if (done) {
         reply_.done = true;
         reply_.key = key;
@@ -270,18 +279,7 @@ class Request {
       auto info = store::decode_artifact(read);
       if (!info) return fail("remote", "misbehaved", info.error().message);
       bytes = std::move(read);
-      std::vector<Digest> roots, blobs{info->low_diversity_meta, info->high_diversity_meta};
-      if (!info->files.empty()) roots.push_back(info->files);
-      if (!info->public_data.empty()) blobs.push_back(info->public_data);
-      for (const auto& log : info->logs) blobs.push_back(log.digest);
-      for (const Digest& blob : blobs) {
-        if (!store::valid_digest(blob))
-          return fail("remote", "misbehaved",
-                      fmt::format("The artifact {} names no metadata", ref));
-      }
-      auto lacking = transfer.pull(roots, blobs);
-      if (!lacking || !lacking->empty() || !request_.buildtree) return lacking;
-      return transfer.pull(extras(*info), {});
+      return pull_blobs(transfer, ref, *info);
     });
     if (!whole) return forward(whole);
     store::Artifacts artifacts(cas_);
@@ -299,6 +297,93 @@ class Request {
     }
     note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
     return true;
+  }
+
+  // Pulls what an artifact is made of; gives what isn't there.
+  Result<std::vector<Digest>> pull_blobs(Transfer& transfer, const std::string& ref,
+                                         const store::ArtifactInfo& info) const {
+    std::vector<Digest> roots, blobs{info.low_diversity_meta, info.high_diversity_meta};
+    if (!info.files.empty()) roots.push_back(info.files);
+    if (!info.public_data.empty()) blobs.push_back(info.public_data);
+    for (const auto& log : info.logs) blobs.push_back(log.digest);
+    for (const Digest& blob : blobs) {
+      if (!store::valid_digest(blob))
+        return fail("remote", "misbehaved", fmt::format("The artifact {} names no metadata", ref));
+    }
+    auto lacking = transfer.pull(roots, blobs);
+    if (!lacking || !lacking->empty() || !request_.buildtree) return lacking;
+    return transfer.pull(extras(info), {});
+  }
+
+  // An artifact that is here by name, and lacks blobs, gets them from the storage service that
+  // backs this store. False: there is no such artifact or service, or the blobs aren't there.
+  Result<bool> restore_artifact(const std::string& key) {
+    const bool backed = std::any_of(remotes_.begin(), remotes_.end(),
+                                    [](const Remote& remote) { return remote.backing(); });
+    if (!backed) return false;
+    const std::string ref = store::artifact_ref(request_.project, request_.element, key);
+    const auto info = TRY(store::Artifacts(cas_).peek(ref));
+    if (!info) return false;
+    const std::string what = "artifact " + brief(key);
+    auto whole = TRY(from_storage(
+        what, [&](Transfer& transfer) { return pull_blobs(transfer, ref, *info); },
+        &Remote::backing));
+    if (whole) note("info", fmt::format("Pulled {} <- {}", what, reply_.url));
+    return whole;
+  }
+
+  // Has all that the artifact is made of, and is here, be with the storage service.
+  Status keep_artifact() {
+    store::Artifacts artifacts(cas_);
+    for (const std::string& key : request_.keys) {
+      const auto info =
+          TRY(artifacts.lookup_ref(store::artifact_ref(request_.project, request_.element, key)));
+      if (!info) continue;
+      reply_.key = key;
+      std::vector<Digest> roots, blobs;
+      for (const Digest& root : extras(*info)) {
+        if (artifacts.tree_complete(root)) roots.push_back(root);
+      }
+      if (!info->files.empty()) roots.push_back(info->files);
+      for (const Digest* blob :
+           {&info->public_data, &info->low_diversity_meta, &info->high_diversity_meta}) {
+        if (!blob->empty()) blobs.push_back(*blob);
+      }
+      for (const auto& log : info->logs) blobs.push_back(log.digest);
+      return keep("artifact " + brief(key), roots, blobs);
+    }
+    return fail("remote", "not-cached", fmt::format("{} is not cached", request_.element));
+  }
+
+  Status keep_sources() {
+    store::SourceRefs refs(cas_);
+    const std::string& key = request_.keys.front();
+    const auto root = TRY(refs.lookup_element(key));
+    if (!root)
+      return fail("remote", "not-cached",
+                  fmt::format("The sources of {} are not cached", request_.element));
+    reply_.key = key;
+    return keep("source " + brief(key), {*root}, {});
+  }
+
+  // Unlike a cache's, an error of the storage service isn't done without: what it doesn't have may
+  // be nowhere, one day.
+  Status keep(const std::string& what, const std::vector<Digest>& roots,
+              const std::vector<Digest>& blobs) {
+    for (Remote& remote : remotes_) {
+      Transfer transfer(cas_, *remote.peer, moved_);
+      auto sent = transfer.push(roots, blobs);
+      if (!sent) {
+        if (!is_local(sent.error()))
+          sent.error().message = fmt::format("Failed to keep {} in the storage service {}: {}",
+                                             what, remote.url(), sent.error().message);
+        return forward(sent);
+      }
+      remote.reached = true;
+      reply_.url = remote.url();
+      reply_.done = reply_.done || *sent;
+    }
+    return {};
   }
 
   static std::vector<Digest> extras(const store::ArtifactInfo& info) {
@@ -557,7 +642,8 @@ class Request {
 
 Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) {
   const std::string_view verbs[] = {"check",         "find-artifacts", "pull-artifact",
-                                    "push-artifact", "pull-sources",   "push-sources"};
+                                    "push-artifact", "pull-sources",   "push-sources",
+                                    "keep-artifact", "keep-sources"};
   if (std::find(std::begin(verbs), std::end(verbs), request.verb) == std::end(verbs)) {
     return fail("remote", "bad-request", fmt::format("There is no verb '{}'", request.verb));
   }
@@ -565,6 +651,8 @@ Result<RemoteReply> serve(const RemoteRequest& request, const Connect& connect) 
       (request.keys.empty() || request.project.empty() || request.element.empty())) {
     return fail("remote", "bad-request", "An artifact needs a project, an element and a key");
   }
+  if (request.verb == "keep-sources" && request.keys.empty())
+    return fail("remote", "bad-request", "Sources need a key");
   auto cas = TRY(store::Cas::open(request.cachedir));
   RemoteReply reply;
   Request work(request, cas, reply);

@@ -17,6 +17,12 @@ Requirements Dispatcher::requirements(ElementIndex e) const {
   Requirements out{element.platform, element.labels, false};
   const auto body = wire::unpack_body(element.body);
   if (!body) return out;
+  const model::RemoteExecution& services = loaded().snapshot.settings.remote_execution;
+  // Who may use them is known here alone, and the machine that runs the commands is theirs.
+  if (services.execution) out.platform.clear();
+  out.stays =
+      services.execution || (services.action_cache && !body->sandbox.remote_apis_socket.empty());
+  if (out.stays) return out;
   std::vector<wire::SourceList> told;
   if (element.lists_sources) {
     for (const ElementIndex d : loaded().graph.staging(e)) {

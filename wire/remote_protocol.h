@@ -32,7 +32,8 @@
 namespace sluice::wire {
 
 // One server. `url`: http://HOST:PORT, https://HOST:PORT; grpc:// and grpcs:// are the same;
-// unix:PATH. `type`: index knows names, storage has blobs, all both. Certificates are files of PEM;
+// unix:PATH. `type`: index knows names, storage has blobs, all both; kBacking
+// (model/remotes.h) has the blobs of artifacts whose names are here. Certificates are files of PEM;
 // without server_cert those are trusted that the system trusts. Left out: no interval, no
 // keepalive, 4 retries, the first after 1000 ms and each after twice the time before; a call, or a
 // part of a stream, has 60 s, and is tried again once when these are over.
@@ -54,6 +55,8 @@ struct RemoteRequest {
   // pull-sources    elementsources `keys[0]`; when no remote has them all together, those of
   //                 `sources` that aren't here
   // push-sources    each of `sources` that is here, and elementsources `keys[0]`
+  // keep-artifact   has the blobs of the first of `keys` that is cached be with each remote
+  // keep-sources    the same of elementsources `keys[0]`
   // find-artifacts  which of `names` a remote knows
   // check           reaches each of the remotes, at once; what is wrong comes as warnings
   std::string verb;

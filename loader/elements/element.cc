@@ -241,13 +241,8 @@ Status ElementResolver::read_sandbox(const Node& config, model::Sandbox& sandbox
 
 // Adds obstacles for what can be said of commands before anything is staged for them. BuildStream
 // fails where it runs them.
-Status ElementResolver::check_runs(const Node& sandbox, const ElementInstance& instance,
-                                   Variables& variables, ResolvedElement& result) const {
-  if (!result.body->sandbox.remote_apis_socket.empty()) {
-    result.add_obstacle(model::Obstacle::To::kRun,
-                        "The sandbox's remote-apis-socket is not supported yet",
-                        provenance(*sandbox.find("remote-apis-socket")));
-  }
+Status ElementResolver::check_runs(const ElementInstance& instance, Variables& variables,
+                                   ResolvedElement& result) const {
   for (std::string_view name : instance.directories) {
     const auto value = TRY(variables.get(name));
     if (value && value->starts_with('/')) continue;
@@ -363,7 +358,7 @@ Status ElementResolver::configure_by_kind(Draft& draft) {
     CHECK(variables.expand(*sandbox));
   }
   CHECK(read_sandbox(*sandbox, draft.result.body->sandbox, draft.sandbox_key));
-  if (instance.runs_commands) CHECK(check_runs(*sandbox, instance, variables, draft.result));
+  if (instance.runs_commands) CHECK(check_runs(instance, variables, draft.result));
   if (!element.first_pass) CHECK(find_place(draft));
   return {};
 }

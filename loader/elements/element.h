@@ -263,7 +263,7 @@ class ElementResolver {
   Result<Node*> compose_public(const LoadElement& element, const KindDefaults& defaults);
   Result<Node*> compose_part(const LoadElement& element, std::string_view key,
                              const Node& defaults);
-  Status check_runs(const Node& sandbox, const ElementInstance& instance, Variables& variables,
+  Status check_runs(const ElementInstance& instance, Variables& variables,
                     ResolvedElement& result) const;
   Status read_sandbox(const Node& config, model::Sandbox& sandbox, std::string& json) const;
   Status resolve_sources(const LoadElement& element, Variables& variables, ResolvedElement& result,

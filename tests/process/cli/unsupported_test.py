@@ -57,22 +57,20 @@ class Unsupported(SluiceTest):
     def test_all_at_once(self):
         self.make({
             "elements/patched.bst": "kind: import\nsources:\n- kind: local\n  path: files\n- kind: patch_queue\n  path: patches\n",
-            "elements/socket.bst": "kind: manual\nbuild-depends: [base.bst]\nsandbox:\n  remote-apis-socket:\n    path: /run/apis.sock\n",
             "elements/cwd.bst": "kind: script\nbuild-depends: [base.bst, patched.bst]\nvariables:\n  cwd: not/absolute\nconfig:\n  commands: [pwd]\n",
             "elements/root.bst": "kind: manual\nbuild-depends: [base.bst]\nvariables:\n  install-root: relative\n",
-            "elements/all.bst": "kind: stack\ndepends: [patched.bst, socket.bst, cwd.bst, root.bst]\n",
+            "elements/all.bst": "kind: stack\ndepends: [patched.bst, cwd.bst, root.bst]\n",
         })
         self.assertEqual(self.in_project("show", "--deps", "none", "--format", "%{state}", "patched.bst").stdout, "fetch needed\n")
         told = self.refused("build", "all.bst")
-        for wanted in ("5 elements can't be built", "patched.bst [line 5 column 2]: Sources of kind 'patch_queue' can't be fetched",
+        for wanted in ("4 elements can't be built", "patched.bst [line 5 column 2]: Sources of kind 'patch_queue' can't be fetched",
                        "It is so of 1 element (patched.bst), in the way of 2 elements more.",
-                       "socket.bst [line 5 column 4]: The sandbox's remote-apis-socket is not supported",
                        "cwd.bst [line 4 column 7]: The variable 'cwd' is 'not/absolute', which is not an absolute path",
                        "root.bst [line 4 column 16]: The variable 'install-root' is 'relative', which is not an absolute path"):
             self.assertIn(wanted, told)
-        told = self.refused("source", "fetch", "patched.bst", "socket.bst")
+        told = self.refused("source", "fetch", "patched.bst", "cwd.bst")
         self.assertIn("1 element can't be fetched", told)
-        self.assertNotIn("socket", told)
+        self.assertNotIn("cwd.bst [", told)
         # An element that doesn't need what is unsupported is built.
         self.in_project("build", "base.bst")
 
@@ -81,15 +79,15 @@ class Unsupported(SluiceTest):
         self.make({
             "elements/odd.bst": odd, "elements/odder.bst": odd.replace("files", "patches"),
             "elements/user.bst": "kind: compose\nbuild-depends: [odd.bst]\n",
-            "elements/socket.bst": "kind: manual\nbuild-depends: [base.bst]\nsandbox:\n  remote-apis-socket: {path: /run/x}\n",
-            "elements/all.bst": "kind: stack\ndepends: [odd.bst, odder.bst, user.bst, socket.bst]\n",
+            "elements/root.bst": "kind: manual\nbuild-depends: [base.bst]\nvariables: {install-root: relative}\n",
+            "elements/all.bst": "kind: stack\ndepends: [odd.bst, odder.bst, user.bst, root.bst]\n",
         })
         shown = self.in_project("show", "--format", "%{name} %{state}", "all.bst")
         self.assertIn("odder.bst unsupported\n", shown.stdout)
         for wanted in ("odd.bst [line 3 column 2]: Source kind 'odd' is not supported",
                        "It is so of 2 elements (odd.bst is the first), in the way of 2 elements more.",
-                       "socket.bst [line 4 column 22]: The sandbox's remote-apis-socket is not supported yet\n"
-                       "    It is so of 1 element (socket.bst), in the way of 1 element more."):
+                       "root.bst [line 3 column 26]: The variable 'install-root' is 'relative', which is not an absolute path\n"
+                       "    It is so of 1 element (root.bst), in the way of 1 element more."):
             self.assertIn(wanted, shown.stderr)
         self.assertNotIn("odder.bst [", shown.stderr)
         self.assertEqual(self.in_project("show", "base.bst").stderr, "")
@@ -102,29 +100,6 @@ class Unsupported(SluiceTest):
         shown = self.in_project("show", "--deps", "none", "--format", "%{full-key}", "manifest.bst")
         self.assertRegex(shown.stdout, "^[0-9a-f]{64}\n$")
         self.assertIn("manifest.bst [line 1 column 0]: Elements of kind 'collect_manifest' can't be built", self.refused("build", "manifest.bst"))
-
-    def test_a_shell_has_no_socket_either(self):
-        self.make({"elements/socket.bst": "kind: manual\nbuild-depends: [base.bst]\nsandbox:\n  remote-apis-socket:\n    path: /run/x\n"})
-        self.in_project("build", "base.bst")
-        refused = self.in_project("shell", "--build", "socket.bst", "--", "true", status=1)
-        self.assertIn("socket.bst [line 5 column 4]: The sandbox's remote-apis-socket is not supported", refused.stderr)
-
-    def test_storage_on_another_machine(self):
-        self.make({})
-        self.in_project("build", "base.bst")
-        config = self.write("storage.conf", "cachedir: %s\ncache:\n  storage-service:\n    url: http://localhost:1\n" % self.cachedir)
-        told = "storage.conf [line 4 column 4]: cache.storage-service is not supported yet"
-        shown = self.in_project("-c", config, "show", "--format", "%{name} %{state}", "base.bst")
-        self.assertEqual(shown.stdout, "base.bst cached\n")
-        self.assertIn(told, shown.stderr)
-        for arguments in (("build", "base.bst"), ("source", "fetch", "base.bst"), ("shell", "base.bst", "--", "true"),
-                          ("artifact", "checkout", "--directory", "out", "base.bst"),
-                          ("source", "checkout", "--directory", "out", "base.bst")):
-            with self.subTest(arguments):
-                refused = self.in_project("-c", config, *arguments, status=1)
-                self.assertIn(told, refused.stdout + refused.stderr)
-                self.assertFalse(os.path.exists(os.path.join(self.directory, "project/out")))
-        self.in_project("-c", config, "source", "track", "base.bst")
 
     def test_a_workspace_in_place_of_sources(self):
         self.make({
