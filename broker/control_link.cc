@@ -27,7 +27,7 @@ ControlLink::ControlLink(SessionIdentity identity, Send send,
       clock_(clock) {}
 
 void ControlLink::handle(const std::string& identity, std::span<const std::string_view> frames,
-                         bool of_session) {
+                         const Sender& sender) {
   if (wire::is_probe(frames)) return;
   if (frames.size() != 2) {
     ++malformed_;
@@ -35,10 +35,11 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
   }
   const std::string_view name = frames[0];
   if (name == wire::Hello::kName) {
-    handle_hello(identity, frames[1], of_session);
+    handle_hello(identity, frames[1], sender);
   } else {
     const auto peer = peers_.find(identity);
-    if (peer == peers_.end()) {
+    // An identity may be another connection's by now.
+    if (peer == peers_.end() || peer->second.user_id != sender.user_id) {
       refuse(identity, wire::kNoHello);
       return;
     }
@@ -58,21 +59,22 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
 }
 
 void ControlLink::handle_hello(const std::string& identity, std::string_view body,
-                               bool of_session) {
-  const auto hello =
-      admit(body, wire::kControlProtocol, peers_.contains(identity) || peers_.size() < kMaxPeers);
-  if (!hello) {
-    if (hello.error() == wire::kMalformed) ++malformed_;
-    refuse(identity, hello.error());
+                               const Sender& sender) {
+  const auto admitted = admit(body, wire::kControlProtocol, sender,
+                              peers_.contains(identity) || peers_.size() < kMaxPeers);
+  if (!admitted) {
+    if (admitted.error() == wire::kMalformed) ++malformed_;
+    refuse(identity, admitted.error());
     return;
   }
-  if (hello->service && !of_session) {
+  const wire::Hello* const hello = &admitted->hello;
+  if (hello->service && !sender.of_session) {
     refuse(identity, wire::kNotOfSession);
     return;
   }
   forget(identity);  // said again: what it was before does not count
   if (hello->service && !register_service(identity, *hello)) return;
-  peers_[identity] = {*hello, 0};
+  peers_[identity] = {*hello, admitted->who, std::string(sender.user_id), 0};
   tell(identity, wire::Welcome::kName, encode(welcome_to(identity_)));
   if (ending_) tell(identity, wire::Ending::kName, encode(wire::Ending{identity_.session}));
   if (!hello->service) return;
@@ -123,6 +125,12 @@ void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
     reply(peer->first, key, "refused", error_of("ending", "the session is ending"));
     return;
   }
+  if (!may_ask(peer->second.who, *request)) {
+    reply(peer->first, key, "refused",
+          error_of(std::string(kNotAllowed),
+                   fmt::format("'{}' may not be asked for with this key", request->command)));
+    return;
+  }
   if (request->service == kBroker) {
     answer_itself(peer, *request);
     return;
@@ -135,7 +143,7 @@ void ControlLink::handle_request(Peers::iterator peer, std::string_view body) {
       return;
     }
     request->source = key.first;
-    request->role = "run";  // on ipc everybody who was let in is the user
+    request->role = wire::text_of(peer->second.who.role);
     Pending pending;
     pending.service = request->service;
     pending.body = encode(*request);
@@ -170,9 +178,35 @@ void ControlLink::handle_reply(Peers::iterator peer, std::string_view body) {
   pending_.erase(found);
 }
 
+// The session's own machine is its owner's: the loader reads its files for nobody else.
+bool ControlLink::may_ask(const wire::PeerIdentity& who, const wire::Request& request) {
+  const bool of_broker = request.service == kBroker;
+  if (request.command == "enrol" && of_broker) return who.enrols;
+  if (!who.remote) return true;
+  if (who.enrols || who.role == wire::Role::kRunner) return false;
+  if (request.command == "ping" || (of_broker && request.command == "peers")) return true;
+  if (who.role == wire::Role::kControl) return of_broker || request.service == "scheduler";
+  return request.service == "scheduler" &&
+         (request.command == "status" || request.command == "runners");
+}
+
 void ControlLink::answer_itself(Peers::iterator peer, const wire::Request& request) {
   const Key key{peer->second.hello.instance, request.id};
-  if (request.command == "ping") {
+  const auto answer = [&](const Status& status, std::string result = {}) {
+    std::optional<wire::ErrorBody> error;
+    if (!status) error = wire::ErrorBody::from(status.error());
+    reply(peer->first, key, status ? "done" : "refused", std::move(error), std::move(result));
+  };
+  if (request.command == "enrol" && access_.enrol) {
+    auto arguments = wire::decode<wire::EnrolArguments>(request.arguments.bytes);
+    if (!arguments) return answer(forward(arguments));
+    auto name = access_.enrol(peer->second.who.role, *arguments);
+    if (!name) return answer(forward(name));
+    answer({}, encode(wire::Enrolled{std::move(*name)}));
+  } else if (request.command == "revoke" && access_.revoke) {
+    auto arguments = wire::decode<wire::RevokeArguments>(request.arguments.bytes);
+    answer(arguments ? access_.revoke(arguments->name) : Status(forward(arguments)));
+  } else if (request.command == "ping") {
     reply(peer->first, key, "done");
   } else if (request.command == "peers") {
     wire::Peers all{other_peers_()};

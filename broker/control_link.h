@@ -22,9 +22,9 @@ class ControlLink {
   ControlLink(SessionIdentity identity, Send send, std::function<std::vector<wire::Peer>()> peers,
               const Clock& clock);
 
-  // Takes one message of a peer: its frames after the identity. `of_session` as of RecordsLink.
+  // Takes one message of a peer: its frames after the identity.
   void handle(const std::string& identity, std::span<const std::string_view> frames,
-              bool of_session);
+              const Sender& sender);
   void beat();
   void run_deadlines();
   std::optional<Duration> next_deadline() const;
@@ -33,6 +33,13 @@ class ControlLink {
   void begin_ending();
   // Answers the requests that are still open.
   void end();
+
+  // What is asked of the access list: `enrol` and `revoke`. Without them both are refused.
+  struct Access {
+    std::function<Result<std::string>(wire::Role, const wire::EnrolArguments&)> enrol;
+    std::function<Status(const std::string& name)> revoke;
+  };
+  void keep_access_by(Access access) { access_ = std::move(access); }
 
   std::vector<wire::Peer> peers() const;
   std::uint64_t malformed() const { return malformed_; }
@@ -43,6 +50,8 @@ class ControlLink {
  private:
   struct PeerState {
     wire::Hello hello;
+    wire::PeerIdentity who;
+    std::string user_id;
     unsigned silent = 0;
   };
   using Peers = std::map<std::string, PeerState>;
@@ -56,7 +65,9 @@ class ControlLink {
     bool forwarded = false;
   };
 
-  void handle_hello(const std::string& identity, std::string_view body, bool of_session);
+  // Whether a peer from elsewhere may ask for that.
+  static bool may_ask(const wire::PeerIdentity& who, const wire::Request& request);
+  void handle_hello(const std::string& identity, std::string_view body, const Sender& sender);
   bool register_service(const std::string& identity, const wire::Hello& hello);
   void handle_request(Peers::iterator peer, std::string_view body);
   void handle_reply(Peers::iterator peer, std::string_view body);
@@ -77,6 +88,7 @@ class ControlLink {
   std::map<std::string, std::string> services_;  // role -> identity
   std::map<Key, Pending> pending_;
   std::uint64_t next_order_ = 0;
+  Access access_;
   std::vector<std::string> gone_;
   std::uint64_t malformed_ = 0;
   bool ending_ = false;

@@ -1,5 +1,8 @@
 #include "broker/fanout.h"
 
+#include <fmt/format.h>
+
+#include "broker/link_core.h"
 #include "wire/codec.h"
 #include "wire/events.h"
 
@@ -7,18 +10,31 @@ namespace sluice::broker {
 
 void Fanout::events(int limit) {
   for (int i = 0; i < limit; ++i) {
-    const auto frames = in_.receive();
-    if (!frames) return;
+    wire::Received message;
+    if (!in_.receive(message)) return;
+    const auto frames = message.frames();
     // The topics of records are the broker's own: nobody else can say that something stands in the
     // log.
-    const bool live = frames->size() == 2 && (*frames)[0].size() <= kMaxTopic &&
-                      ((*frames)[0].starts_with("status/") || (*frames)[0].starts_with("log/"));
-    if (!live || !wire::map_entries((*frames)[1])) {
+    const bool live = frames.size() >= 2 && frames[0].size() <= kMaxTopic &&
+                      (frames[0].starts_with("status/") || frames[0].starts_with("log/"));
+    if (!live || !allowed(frames, message.user_id()) || !wire::map_entries(frames[1])) {
       ++malformed_;
       continue;
     }
-    out_.send(*frames);
+    out_.send(wire::Frames{std::string(frames[0]), std::string(frames[1])});
   }
+}
+
+// A runner from elsewhere may show the logs of its own attempts, which a third frame shows: the
+// attempt's ticket.
+bool Fanout::allowed(std::span<const std::string_view> frames, std::string_view user_id) const {
+  const auto who = wire::identity_of(user_id);
+  if (!who) return false;
+  if (!who->remote) return frames.size() == 2;
+  if (who->role != wire::Role::kRunner || who->enrols || frames.size() != 3) return false;
+  const auto event = wire::decode_event(frames[1]);
+  return event && event->job && frames[0] == fmt::format("log/{}/", event->job->id) &&
+         good_ticket(frames[1], frames[2], ticket_secret_, who->name);
 }
 
 void Fanout::subscriptions(int limit) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,13 +15,16 @@ namespace sluice::broker {
 class Fanout {
  public:
   // `in` is the XSUB that publishers connect to, `out` the XPUB that subscribers connect to.
-  Fanout(wire::Socket in, wire::Socket out) : in_(std::move(in)), out_(std::move(out)) {}
+  // Both must outlive it.
+  Fanout(wire::Socket& in, wire::Socket& out) : in_(in), out_(out) {}
 
   wire::Socket& in() { return in_; }
   wire::Socket& out() { return out_; }
 
   // Pass on what has arrived, at most `limit` messages.
   void events(int limit);
+  // By what tickets of runners from elsewhere are checked; without it none is good.
+  void check_tickets_by(std::string secret) { ticket_secret_ = std::move(secret); }
   void subscriptions(int limit);
   // Publishes a record that was appended; nothing is sent when nobody subscribes to its topic.
   void publish(std::string_view type, std::string_view stamped);
@@ -31,11 +35,14 @@ class Fanout {
   static constexpr std::size_t kMaxPrefixes = 4096;
 
  private:
+  // Whether who has sent it may say that.
+  bool allowed(std::span<const std::string_view> frames, std::string_view user_id) const;
   bool wanted(std::string_view topic) const;
 
-  wire::Socket in_;
-  wire::Socket out_;
+  wire::Socket& in_;
+  wire::Socket& out_;
   std::set<std::string, std::less<>> prefixes_;
+  std::string ticket_secret_;
   std::uint64_t malformed_ = 0;
 };
 

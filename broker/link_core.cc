@@ -1,15 +1,39 @@
 #include "broker/link_core.h"
 
+#include <openssl/crypto.h>
+
+#include "wire/events.h"
+#include "wire/session.h"
+
 namespace sluice::broker {
 
-tl::expected<wire::Hello, std::string_view> admit(std::string_view body, std::string_view protocol,
-                                                  bool has_room) {
+tl::expected<Admitted, std::string_view> admit(std::string_view body, std::string_view protocol,
+                                               const Sender& sender, bool has_room) {
   auto hello = wire::decode<wire::Hello>(body);
   if (!hello) return tl::unexpected<std::string_view>(wire::kMalformed);
   const std::string_view wrong = wire::wrong_hello(*hello, protocol);
   if (!wrong.empty()) return tl::unexpected<std::string_view>(wrong);
   if (!has_room) return tl::unexpected<std::string_view>("too-many-peers");
-  return std::move(*hello);
+  auto who = wire::identity_of(sender.user_id);
+  if (!who) return tl::unexpected<std::string_view>(kNotAllowed);
+  if (who->remote) {
+    // No process of the session comes from elsewhere, and nobody has another's name.
+    if (hello->service) return tl::unexpected<std::string_view>(wire::kNotOfSession);
+    if (!who->enrols) hello->instance = who->name;
+  }
+  return Admitted{std::move(*hello), std::move(*who)};
+}
+
+bool good_ticket(std::string_view packed, std::string_view ticket, std::string_view secret,
+                 std::string_view name) {
+  const auto event = wire::decode_event(packed);
+  if (!event || !event->job || secret.empty() || event->job->runner != name) return false;
+  const std::string element = event->element ? event->element->name : std::string();
+  const std::string right =
+      wire::job_ticket(secret, event->job->id, event->job->attempt, name, element);
+  // The time that it takes tells nothing of where they differ.
+  return right.size() == ticket.size() &&
+         CRYPTO_memcmp(right.data(), ticket.data(), right.size()) == 0;
 }
 
 wire::Welcome welcome_to(const SessionIdentity& session) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "wire/access.h"
 #include "wire/hello.h"
 #include "wire/messages.h"
 
@@ -16,6 +17,18 @@ namespace sluice::broker {
 enum class Sent { kSent, kFull, kGone };  // gone: nobody is connected under this identity
 using Send =
     std::function<Sent(const std::string& identity, std::string_view name, std::string body)>;
+
+// Whom a message is from, as the kernel and ZeroMQ say of its connection.
+struct Sender {
+  Sender(bool session_process = false, std::string_view user = wire::kOwnerId)
+      : of_session(session_process), user_id(user) {}
+  // A process of the session's own. Only looked at with HELLO.
+  bool of_session;
+  std::string_view user_id;  // wire/access.h, identity_of()
+};
+
+// Why REFUSED is said to who may not do what he asks for.
+inline constexpr std::string_view kNotAllowed = "not-allowed";
 
 // Both links' numbers (spec/records.md and spec/control.md, "Heartbeats").
 inline constexpr std::uint32_t kHeartbeatMs = 1000;
@@ -28,10 +41,19 @@ struct SessionIdentity {
   std::uint64_t epoch = 0;
 };
 
+struct Admitted {
+  wire::Hello hello;  // of a peer from elsewhere: under the name that its key has
+  wire::PeerIdentity who;
+};
 // The HELLO in `body`, or why it is REFUSED ("malformed" among the reasons). `has_room`: one more
 // peer can be taken, or it is known already.
-tl::expected<wire::Hello, std::string_view> admit(std::string_view body, std::string_view protocol,
-                                                  bool has_room);
+tl::expected<Admitted, std::string_view> admit(std::string_view body, std::string_view protocol,
+                                               const Sender& sender, bool has_room);
+
+// Whether `packed`, an event about a job, is of an attempt that the runner `name` was given, as its
+// ticket shows (wire::job_ticket()).
+bool good_ticket(std::string_view packed, std::string_view ticket, std::string_view secret,
+                 std::string_view name);
 
 // What WELCOME says on both links.
 wire::Welcome welcome_to(const SessionIdentity& session);

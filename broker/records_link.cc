@@ -17,7 +17,7 @@ RecordsLink::RecordsLink(RecordLog& log, SessionIdentity identity, Send send,
       served_(log.end_cursor()) {}
 
 void RecordsLink::handle(const std::string& identity, std::span<const std::string_view> frames,
-                         bool of_session) {
+                         const Sender& sender) {
   if (wire::is_probe(frames)) return;
   if (frames.size() != 2) {
     ++malformed_;
@@ -28,10 +28,11 @@ void RecordsLink::handle(const std::string& identity, std::span<const std::strin
   const bool may_wait = name == wire::Append::kName || name == wire::Next::kName;
   if (!may_wait) flush();
   if (name == wire::Hello::kName) {
-    handle_hello(identity, frames[1], of_session);
+    handle_hello(identity, frames[1], sender);
   } else {
     const auto peer = peers_.find(identity);
-    if (peer == peers_.end()) {
+    // An identity may be another connection's by now.
+    if (peer == peers_.end() || peer->second.user_id != sender.user_id) {
       refuse(identity, wire::kNoHello);
       return;
     }
@@ -78,20 +79,27 @@ void RecordsLink::flush() {
 }
 
 void RecordsLink::handle_hello(const std::string& identity, std::string_view body,
-                               bool of_session) {
-  const auto hello =
-      admit(body, wire::kRecordsProtocol, peers_.contains(identity) || peers_.size() < kMaxPeers);
-  if (!hello) {
-    if (hello.error() == wire::kMalformed) ++malformed_;
-    refuse(identity, hello.error());
+                               const Sender& sender) {
+  const auto admitted = admit(body, wire::kRecordsProtocol, sender,
+                              peers_.contains(identity) || peers_.size() < kMaxPeers);
+  if (!admitted) {
+    if (admitted.error() == wire::kMalformed) ++malformed_;
+    refuse(identity, admitted.error());
     return;
   }
-  if (wire::is_process_of_session(hello->instance) && !of_session) {
+  const wire::Hello* const hello = &admitted->hello;
+  if (admitted->who.enrols) {
+    refuse(identity, kNotAllowed);
+    return;
+  }
+  if (wire::is_process_of_session(hello->instance) && !sender.of_session) {
     refuse(identity, wire::kNotOfSession);
     return;
   }
   PeerState state;
   state.hello = *hello;
+  state.who = admitted->who;
+  state.user_id = sender.user_id;
   // Peers of these roles come to read: an end that overtakes their first NEXT waits for it.
   state.reads = hello->role == "renderer" || hello->role == "collector" || hello->role == "client";
   const auto peer = peers_.insert_or_assign(identity, std::move(state)).first;
@@ -110,6 +118,11 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   if (!append) {
     ++malformed_;
     refuse(from, wire::kMalformed);
+    return;
+  }
+  if (const std::string_view wrong = wrong_records(state, *append); !wrong.empty()) {
+    ++malformed_;
+    refuse(from, wrong);
     return;
   }
   if (phase_ == Phase::kClosed ||
@@ -138,6 +151,23 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   }
 }
 
+// Publishers of the session are its own processes. A runner from elsewhere may say something of the
+// attempts that it was given, which their tickets show; nobody else from there may say anything.
+std::string_view RecordsLink::wrong_records(const PeerState& peer,
+                                            const wire::AppendView& append) const {
+  if (!peer.who.remote) return {};
+  if (peer.who.role != wire::Role::kRunner) return kNotAllowed;
+  if (append.tickets.size() != append.records.size() ||
+      append.types.size() != append.records.size())
+    return wire::kMalformed;
+  for (std::size_t i = 0; i < append.records.size(); ++i) {
+    if (append.types[i] != "job.message") return kNotAllowed;
+    if (!good_ticket(append.records[i].bytes, append.tickets[i], ticket_secret_, peer.who.name))
+      return "bad-ticket";
+  }
+  return {};
+}
+
 void RecordsLink::handle_next(Peers::iterator peer, std::string_view body) {
   auto next = wire::decode<wire::Next>(body);
   if (!next || next->max == 0) {
@@ -147,6 +177,10 @@ void RecordsLink::handle_next(Peers::iterator peer, std::string_view body) {
   }
   if (next->cursor == 0 || next->cursor > log_.end_cursor()) {
     refuse(peer->first, "bad-cursor");
+    return;
+  }
+  if (peer->second.who.remote && peer->second.who.role == wire::Role::kRunner) {
+    refuse(peer->first, kNotAllowed);
     return;
   }
   next->max = std::min(next->max, kMaxBatch);

@@ -24,10 +24,11 @@ class RecordsLink {
 
   // Takes one message of a peer: its frames after the identity, valid for the call. APPENDs that
   // come one behind the other are written and answered with flush(), or when there are kWriteBytes
-  // of them. `of_session` is asked of HELLOs only: the kernel says that a process of the session's
-  // own has sent it.
+  // of them.
   void handle(const std::string& identity, std::span<const std::string_view> frames,
-              bool of_session);
+              const Sender& sender);
+  // By what tickets of runners from elsewhere are checked; without it none is good.
+  void check_tickets_by(std::string secret) { ticket_secret_ = std::move(secret); }
   // Called behind the last message that is there, before anything else.
   void flush();
   // Called once each kHeartbeatMs.
@@ -71,6 +72,8 @@ class RecordsLink {
   };
   struct PeerState {
     wire::Hello hello;
+    wire::PeerIdentity who;
+    std::string user_id;
     unsigned silent = 0;
     bool publishes = false;
     bool reads = false;
@@ -83,7 +86,9 @@ class RecordsLink {
   };
   using Peers = std::map<std::string, PeerState>;
 
-  void handle_hello(const std::string& identity, std::string_view body, bool of_session);
+  // Why the records of a peer from elsewhere are not taken; "" when they are.
+  std::string_view wrong_records(const PeerState& peer, const wire::AppendView& append) const;
+  void handle_hello(const std::string& identity, std::string_view body, const Sender& sender);
   void handle_append(Peers::iterator peer, std::string_view body);
   void handle_next(Peers::iterator peer, std::string_view body);
   // False when the peer turned out to be gone; it is removed by sweep() then.
@@ -103,6 +108,7 @@ class RecordsLink {
   const Clock& clock_;
   const Duration return_until_;
   Peers peers_;
+  std::string ticket_secret_;
   std::vector<std::string> gone_;
   std::map<std::string, std::uint64_t> owed_;  // ACKs: what they say once all is written
   std::uint64_t malformed_ = 0;

@@ -4,16 +4,17 @@
 #include <cerrno>
 #include <optional>
 
-#include <fcntl.h>
 #include <poll.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/try.h"
 #include "broker/control_link.h"
+#include "broker/enrolment.h"
 #include "broker/fanout.h"
 #include "broker/record_log.h"
 #include "broker/records_link.h"
+#include "wire/listening.h"
 #include "wire/message_limit.h"
 #include "wire/reactor.h"
 #include "wire/session.h"
@@ -24,31 +25,11 @@ namespace sluice::broker {
 
 namespace {
 
-constexpr const char* kZapDomain = "sluice";
 constexpr int kMessagesPerTurn = 256;
 // How long what was sent last gets to leave, after the end.
 constexpr int kLingerMs = 500;
-
-Result<wire::Socket> listen(wire::Context& context, wire::SocketKind kind,
-                            const wire::ServiceOptions& service, const std::string& name) {
-  wire::SocketOptions options;
-  options.zap_domain = kZapDomain;
-  options.router_mandatory = kind == wire::SocketKind::kRouter;
-  options.probe_router = kind == wire::SocketKind::kRouter;
-  options.linger_ms = kLingerMs;
-  const auto inherited = service.listening.find(name);
-  if (inherited != service.listening.end()) {
-    // The descriptor is ours to accept from, and the supervisor's to keep: an accept() that another
-    // process was faster at must not block the I/O thread.
-    options.use_fd = inherited->second;
-    const int flags = ::fcntl(options.use_fd, F_GETFL);
-    if (flags < 0 || ::fcntl(options.use_fd, F_SETFL, flags | O_NONBLOCK) < 0)
-      return fail_errno(errno, "--listen " + name);
-  }
-  auto socket = TRY(wire::Socket::create(context, kind, options));
-  CHECK(socket.bind(service.paths.endpoint(name)));
-  return socket;
-}
+// How long the answer to `revoke` gets, of somebody who is cut off and comes back.
+constexpr Duration kCutAfter = std::chrono::milliseconds(100);
 
 Send sender(wire::Socket& socket) {
   return [&socket](const std::string& identity, std::string_view name, std::string body) {
@@ -57,13 +38,18 @@ Send sender(wire::Socket& socket) {
   };
 }
 
+struct Sockets {
+  wire::Listening records, control, live_in, live_out;
+};
+
 class Service {
  public:
   Service(const wire::ServiceOptions& options, wire::SupervisorLine& line, RecordLog log,
-          wire::Socket records, wire::Socket control, wire::Socket live_in, wire::Socket live_out,
-          wire::Reactor& reactor)
-      : line_(line), reactor_(reactor), log_(std::move(log)), records_socket_(std::move(records)),
-        control_socket_(std::move(control)), fanout_(std::move(live_in), std::move(live_out)),
+          Sockets sockets, std::optional<Enrolment> enrolment, wire::Reactor& reactor)
+      : line_(line), reactor_(reactor), state_(options.paths.state), log_(std::move(log)),
+        sockets_(std::move(sockets)), enrolment_(std::move(enrolment)),
+        records_socket_(sockets_.records.socket()), control_socket_(sockets_.control.socket()),
+        fanout_(sockets_.live_in.socket(), sockets_.live_out.socket()),
         records_(
             log_, {options.paths.id, options.epoch}, sender(records_socket_),
             [this](std::string_view type, std::string_view stamped) {
@@ -103,16 +89,51 @@ class Service {
     reactor_.remove_socket(fanout_.out());
   }
 
+  // From now on others can connect.
+  Status open() {
+    if (enrolment_) CHECK(let_others_in(state_));
+    for (wire::Listening* listening :
+         {&sockets_.records, &sockets_.control, &sockets_.live_in, &sockets_.live_out})
+      CHECK(listening->open());
+    return {};
+  }
+
+  // Has those let in who were enrolled, and no others.
+  Status let_others_in(const std::string& state) {
+    const wire::AccessKeys keys = TRY(wire::read_access_keys(state));
+    records_.check_tickets_by(keys.ticket_secret);
+    fanout_.check_tickets_by(keys.ticket_secret);
+    control_.keep_access_by({[this](wire::Role role, const wire::EnrolArguments& arguments) {
+                               return enrolment_->enrol(role, arguments);
+                             },
+                             [this](const std::string& name) -> Status {
+                               CHECK(enrolment_->revoke(name));
+                               // A connection can't be ended by itself. All are, and those who are
+                               // still let in come back; the answer to this request is on its way
+                               // before.
+                               reactor_.after(kCutAfter, [this] { cut_remote(); });
+                               return {};
+                             }});
+    return {};
+  }
+
   bool ended() const { return ended_; }
 
  private:
+  void cut_remote() {
+    for (wire::Listening* listening :
+         {&sockets_.records, &sockets_.control, &sockets_.live_in, &sockets_.live_out}) {
+      if (auto cut = listening->cut_remote(); !cut) log::error("{}", cut.error().str());
+    }
+  }
+
   template <typename Core>
   void drain(wire::Socket& socket, Core& core) {
     for (int i = 0; i < kMessagesPerTurn && socket.receive(received_); ++i) {
       const auto frames = received_.frames();
       const bool greets = frames.size() > 1 && frames[1] == wire::Hello::kName;
       core.handle(std::string(frames.front()), frames.subspan(1),
-                  greets && wire::started_by_supervisor(received_.peer()));
+                  {greets && wire::started_by_supervisor(received_.peer()), received_.user_id()});
     }
   }
 
@@ -176,10 +197,13 @@ class Service {
   const Clock& clock_ = system_clock();
   wire::SupervisorLine& line_;
   wire::Reactor& reactor_;
+  std::string state_;
   RecordLog log_;
-  wire::Socket records_socket_;
+  Sockets sockets_;
+  std::optional<Enrolment> enrolment_;  // of a session that others join
+  wire::Socket& records_socket_;
   wire::Received received_;
-  wire::Socket control_socket_;
+  wire::Socket& control_socket_;
   Fanout fanout_;
   RecordsLink records_;
   ControlLink control_;
@@ -203,14 +227,23 @@ Status serve(wire::ServiceOptions options) {
       log::warn("{} bytes of a torn record were cut off the log", log->torn_bytes());
     wire::Context context;
     wire::Reactor reactor;
-    auto zap = TRY(wire::ZapHandler::create(context, reactor));
+    auto zap = TRY(wire::ZapHandler::create(context, reactor, options.paths.state));
     CHECK(wire::prove_enforcement(context, reactor, options.paths.runtime));
-    auto records = TRY(listen(context, wire::SocketKind::kRouter, options, "records"));
-    auto control = TRY(listen(context, wire::SocketKind::kRouter, options, "control"));
-    auto live_in = TRY(listen(context, wire::SocketKind::kXSub, options, "live-in"));
-    auto live_out = TRY(listen(context, wire::SocketKind::kXPub, options, "live-out"));
-    Service service(options, line, std::move(*log), std::move(records), std::move(control),
-                    std::move(live_in), std::move(live_out), reactor);
+    constexpr std::string_view kNames[] = {"records", "control", "live-in", "live-out"};
+    CHECK(wire::prove_remote(context, reactor, options, kNames));
+    const auto listening = [&](wire::SocketKind kind, std::string_view name) {
+      return wire::Listening::create(context, kind, options, name, kLingerMs);
+    };
+    Sockets sockets{TRY(listening(wire::SocketKind::kRouter, "records")),
+                    TRY(listening(wire::SocketKind::kRouter, "control")),
+                    TRY(listening(wire::SocketKind::kXSub, "live-in")),
+                    TRY(listening(wire::SocketKind::kXPub, "live-out"))};
+    std::optional<Enrolment> enrolment;
+    if (sockets.control.remote())
+      enrolment.emplace(TRY(Enrolment::open(options.paths.state, system_clock())));
+    Service service(options, line, std::move(*log), std::move(sockets), std::move(enrolment),
+                    reactor);
+    CHECK(service.open());
     service.run();
     if (!service.ended()) return {};
   }

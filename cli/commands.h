@@ -53,8 +53,12 @@ int run_log(Invocation& invocation, const LogCommand& command);
 int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command);
 int run_store_check(Invocation& invocation, const StoreCheckCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
-int run_session_start(Invocation& invocation);
+int run_session_start(Invocation& invocation, const SessionStartCommand& command);
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);
+int run_session_revoke(Invocation& invocation, const SessionRevokeCommand& command);
+int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command);
+int run_runner_list(Invocation& invocation, const RunnerListCommand& command);
+int run_runner_control(Invocation& invocation, const RunnerControlCommand& command);
 int run_session_control(Invocation& invocation, const SessionControlCommand& command);
 
 // Reports the error and gives the status to return.

@@ -26,7 +26,11 @@ struct Dispatch {
   int operator()(const QueryCommand& c) { return run_query(invocation, c); }
   int operator()(const WhyCommand& c) { return run_why(invocation, c); }
   int operator()(const SessionListCommand& c) { return run_session_list(invocation, c); }
-  int operator()(const SessionStartCommand&) { return run_session_start(invocation); }
+  int operator()(const SessionStartCommand& c) { return run_session_start(invocation, c); }
+  int operator()(const SessionRevokeCommand& c) { return run_session_revoke(invocation, c); }
+  int operator()(const RunnerJoinCommand& c) { return run_runner_join(invocation, c); }
+  int operator()(const RunnerListCommand& c) { return run_runner_list(invocation, c); }
+  int operator()(const RunnerControlCommand& c) { return run_runner_control(invocation, c); }
   int operator()(const SessionAttachCommand& c) { return run_session_attach(invocation, c); }
   int operator()(const SessionControlCommand& c) { return run_session_control(invocation, c); }
   template <typename Other>

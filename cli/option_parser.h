@@ -73,6 +73,9 @@ void session_options(CLI::App& app, T& into) {
                "Return as soon as the work is under way, and leave it to its session");
 }
 
+// Adds the options of a session that others may join.
+void listen_options(CLI::App& app, ListenOptions& into);
+
 template <typename T>
 void json_options(CLI::App& app, T& into) {
   auto* json = app.add_flag("--json", into.json, "Print a JSON document")->excludes("--format");
@@ -103,6 +106,7 @@ class Parser {
   void add_artifact();
   void add_store();
   void add_session();
+  void add_runner();
   void add_help();
   void checkout_conflicts();
   void on(CLI::App* sub, std::function<Command()> make) {
@@ -142,6 +146,11 @@ class Parser {
   StoreCheckCommand store_check_;
   SessionAttachCommand attach_;
   SessionControlCommand control_;
+  SessionStartCommand session_start_;
+  SessionRevokeCommand revoke_;
+  RunnerJoinCommand runner_join_;
+  RunnerListCommand runner_list_;
+  RunnerControlCommand runner_control_;
   std::string free_;
   Strings help_;
   CLI::App* help_command_ = nullptr;

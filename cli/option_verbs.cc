@@ -1,4 +1,5 @@
 #include <array>
+#include <charconv>
 #include <filesystem>
 
 #include "cli/option_parser.h"
@@ -89,6 +90,91 @@ void source_remote_options(CLI::App& app, RemoteOptions& into, std::optional<boo
                "Ignore remote source cache servers recommended by projects");
 }
 
+namespace {
+
+// Reads "90", "90s", "15m", "2h", "1d" as seconds; "never" as 0.
+std::string read_duration(const std::string& text, std::uint32_t& seconds) {
+  if (text == "never") {
+    seconds = 0;
+    return {};
+  }
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::uint64_t factor = unit.empty() || unit == "s" ? 1
+                               : unit == "m"               ? 60
+                               : unit == "h"               ? 3600
+                               : unit == "d"               ? 86400
+                                                           : 0;
+  if (error != std::errc() || factor == 0 || number == 0 || number > 0xffffffff / factor)
+    return fmt::format("'{}' is no duration such as 90s, 15m, 2h, 1d or 'never'", text);
+  seconds = static_cast<std::uint32_t>(number * factor);
+  return {};
+}
+
+CLI::Option* duration(CLI::App& app, const std::string& name, std::uint32_t& into,
+                      const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&into, name](const std::string& text) {
+            if (const std::string wrong = read_duration(text, into); !wrong.empty())
+              throw CLI::ValidationError(name, wrong);
+          },
+          help)
+      ->type_name("DURATION")
+      ->take_last();
+}
+
+// Reads "tcp://HOST:PORT", and "[::1]" as a host.
+std::string read_listen(const std::string& text, ListenOptions& into) {
+  const std::string wrong = fmt::format("'{}' is no address such as tcp://0.0.0.0:7420", text);
+  if (!text.starts_with("tcp://")) return wrong;
+  const auto colon = text.rfind(':');
+  std::string host = text.substr(6, colon <= 6 ? std::string::npos : colon - 6);
+  const std::string port = text.substr(colon + 1);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string::npos) {
+    return wrong;
+  }
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), into.port);
+  if (host.empty() || error != std::errc() || end != port.data() + port.size() ||
+      into.port > 65535 - 5)
+    return wrong;
+  into.host = host;
+  into.given = text;
+  return {};
+}
+
+}  // namespace
+
+void listen_options(CLI::App& app, ListenOptions& into) {
+  auto* listen =
+      app.add_option_function<std::string>(
+             "--listen",
+             [&into](const std::string& text) {
+               if (const std::string wrong = read_listen(text, into); !wrong.empty())
+                 throw CLI::ValidationError("--listen", wrong);
+             },
+             "Let runners and renderers of other machines join: six ports from this one on "
+             "(0: free ones)")
+          ->type_name("tcp://HOST:PORT")
+          ->take_last();
+  value(app, "--advertise", into.advertise, "HOST", "HOST as others reach it")->needs(listen);
+  value(app, "--join-files", into.join_files, "DIRECTORY",
+        "Where runner.json, observe.json and control.json are written (default: the session's "
+        "state directory)")
+      ->needs(listen);
+  duration(app, "--join-expires", into.expires_s,
+           "How long the join files let others in, or 'never' (default: 1d)")
+      ->needs(listen);
+  app.add_flag("--allow-skew", into.allow_skew,
+               "Take runners whose builds may come out differently, since their machine or their "
+               "Sluice is another")
+      ->needs(listen);
+}
+
 CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help) {
   return parent.add_subcommand(name, help)->group("Commands")->footer("");
 }
@@ -105,6 +191,7 @@ void Parser::add_build() {
   sub->add_flag("-r,--retry-failed", build_.retry_failed,
                 "Try to build elements for which a failed build artifact is found");
   session_options(*sub, build_);
+  listen_options(*sub, build_.listen);
   artifact_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading");
   source_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading cached");
   on(sub, [this] { return Command(build_); });
@@ -468,9 +555,13 @@ void Parser::add_session() {
   auto* start = add_verb(
       *group, "start",
       "Start a session that commands with --session can use, and that ends by `session stop`");
-  on(start, [] { return Command(SessionStartCommand{}); });
+  listen_options(*start, session_start_.listen);
+  on(start, [this] { return Command(session_start_); });
   auto* attach =
       add_verb(*group, "attach", "Show a session on this terminal; Ctrl-C ends the showing only");
+  attach->footer(
+      "In place of an ID: the path of observe.json or control.json, of a session on "
+      "another machine.\n");
   attach->add_option("id", attach_.id)->type_name("ID");
   choice(*attach, "--style", attach_.style, {"tty", "plain", "json"},
          "How it is shown (default: tty on a terminal, else plain)");
@@ -490,6 +581,11 @@ void Parser::add_session() {
       return Command(control_);
     });
   }
+  auto* revoke =
+      add_verb(*group, "revoke", "Let a runner, or whoever has joined under that name, in no more");
+  revoke->add_option("name", revoke_.name)->type_name("NAME")->required();
+  revoke->add_option("id", revoke_.id)->type_name("ID");
+  on(revoke, [this] { return Command(revoke_); });
   auto* retry =
       add_verb(*group, "retry", "Try an element again that failed in the run that is under way");
   retry->add_option("element", control_.element)->type_name("ELEMENT")->required();
@@ -511,6 +607,43 @@ void Parser::add_session() {
     on(sub, [this, verb = sub->get_name()] {
       control_.verb = verb;
       return Command(control_);
+    });
+  }
+}
+
+void Parser::add_runner() {
+  auto* group = add_verb(app_, "runner", "Have other machines build for a session");
+  group->require_subcommand(1);
+  auto* join = add_verb(*group, "join", "Build for the session of a join file, until that ends");
+  join->footer("FILE is the runner.json of `session start --listen` or `build --listen`.\n");
+  join->add_option("file", runner_join_.file)->type_name("FILE")->required();
+  value(*join, "--slots", runner_join_.slots, "N",
+        "How many builds at once (default: half as many as there are processors)")
+      ->check(CLI::Validator(CLI::Range(1u, wire::kMostJobs)).description(""));
+  once_each(join->add_option("--label", runner_join_.labels,
+                             "What elements may ask for by `runner-labels`; may be repeated"))
+      ->type_name("LABEL");
+  value(*join, "--cache", runner_join_.cache, "DIRECTORY", "The store of this runner");
+  value(*join, "--name", runner_join_.name, "NAME",
+        "What the session calls it (default: the machine's name)");
+  value(*join, "--address", runner_join_.address, "HOST",
+        "Where the session is reached, in place of the file's host");
+  duration(*join, "--idle", runner_join_.idle_s, "Leave after so long without a job");
+  duration(*join, "--lifetime", runner_join_.lifetime_s,
+           "Take no more jobs after so long, and leave when the last has ended");
+  on(join, [this] { return Command(runner_join_); });
+  auto* list = add_verb(*group, "list", "List the runners of a session");
+  list->add_option("id", runner_list_.id)->type_name("ID");
+  list->add_flag("--json", runner_list_.json, "Print a JSON document");
+  on(list, [this] { return Command(runner_list_); });
+  auto* drain = add_verb(*group, "drain", "Have a runner finish what it builds, and leave");
+  auto* stop = add_verb(*group, "stop", "Have a runner leave now; what it builds is built again");
+  for (auto* sub : {drain, stop}) {
+    sub->add_option("name", runner_control_.name)->type_name("NAME")->required();
+    sub->add_option("id", runner_control_.id)->type_name("ID");
+    on(sub, [this, verb = sub->get_name()] {
+      runner_control_.verb = verb;
+      return Command(runner_control_);
     });
   }
 }

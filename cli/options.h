@@ -38,6 +38,17 @@ struct RemoteOptions {
   bool ignore_project_artifacts = false, ignore_project_sources = false;
 };
 
+// Where a session is to be joined by others (listening.h).
+struct ListenOptions {
+  std::string given;  // "tcp://HOST:PORT" as it was given; "": nowhere
+  std::string host;
+  std::uint32_t port = 0;  // 0: the system chooses
+  std::string advertise;   // HOST as others reach it; "": as the machine is called
+  std::string join_files;  // directory; "": the session's state directory
+  bool allow_skew = false;
+  std::uint32_t expires_s = 86400;  // after which nobody is enrolled any more; 0: never
+};
+
 // What a command that works on elements asks for (work.h).
 struct Work {
   model::Action verb = model::Action::kBuild;  // of the run
@@ -52,6 +63,7 @@ struct Work {
   bool if_possible = false;
   std::string session;  // to work in; "": one of its own
   bool detach = false;
+  ListenOptions listen;  // of a session of its own
   // The sources of elements as they are in the project, workspaces or not.
   bool ignore_workspaces = false;
   // track: elements of other projects too.
@@ -183,10 +195,34 @@ struct StoreCheckCommand {
   bool repair = false;
 };
 struct SessionListCommand {};
-struct SessionStartCommand {};
+struct SessionStartCommand {
+  ListenOptions listen;
+};
 struct SessionAttachCommand {
-  std::string id;
+  std::string id;     // or the path of a join file
   std::string style;  // "": tty on a terminal, else plain
+};
+struct SessionRevokeCommand {
+  std::string name;
+  std::string id;
+};
+struct RunnerJoinCommand {
+  std::string file;
+  std::uint32_t slots = 0;  // 0: one for each two processors
+  std::vector<std::string> labels;
+  std::string cache;                         // directory; "": below the user's cache directory
+  std::string name;                          // "": as the machine is called
+  std::string address;                       // the session's host, in place of the file's
+  std::uint32_t idle_s = 0, lifetime_s = 0;  // 0: for ever
+};
+struct RunnerListCommand {
+  std::string id;
+  bool json = false;
+};
+struct RunnerControlCommand {
+  std::string verb;  // drain | stop
+  std::string name;
+  std::string id;
 };
 struct SessionControlCommand {
   // suspend | resume | quit | kill | stop | detach | retry | answer | builders | fetchers
@@ -205,7 +241,8 @@ using Command =
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
                  ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
                  ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
-                 SessionAttachCommand, SessionControlCommand>;
+                 SessionAttachCommand, SessionControlCommand, SessionRevokeCommand,
+                 RunnerJoinCommand, RunnerListCommand, RunnerControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

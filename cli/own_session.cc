@@ -18,7 +18,8 @@ namespace sluice::cli {
 Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor,
                                                       const std::string& project,
                                                       const std::string& verb, Callbacks callbacks,
-                                                      const std::string& id) {
+                                                      const std::string& id,
+                                                      const Prepare& prepare) {
   auto paths = TRY(wire::SessionPaths::of(id.empty() ? wire::new_session_id() : id));
   // The directories are made here, so that all of the session's processes read where its sockets
   // are instead of choosing.
@@ -30,6 +31,13 @@ Result<std::unique_ptr<OwnSession>> OwnSession::start(wire::Reactor& reactor,
     made = paths.make();
   }
   CHECK(made);
+  if (prepare) {
+    if (auto prepared = prepare(paths); !prepared) {
+      (void)::rmdir(paths.runtime.c_str());
+      if (id.empty()) (void)remove_tree(paths.state);
+      return forward(prepared);
+    }
+  }
   auto session = start_in(reactor, paths, project, verb, std::move(callbacks));
   // The runtime directory stays only when there is something in it.
   if (!session) (void)::rmdir(paths.runtime.c_str());

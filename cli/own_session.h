@@ -18,6 +18,7 @@ namespace sluice::cli {
 // A session as the command has it. Lives in the reactor's thread.
 class OwnSession {
  public:
+  using Prepare = std::function<Status(const wire::SessionPaths&)>;
   struct Callbacks {
     std::function<void()> on_ready;                       // its sockets listen
     std::function<void(std::string_view why)> on_failed;  // it can't go on; it ends
@@ -26,11 +27,13 @@ class OwnSession {
   };
 
   // Starts a session. `project` and `verb` are for people: `session list` shows them. `id` names a
-  // dead session, which goes on from its state directory; "" makes a new one.
+  // dead session, which goes on from its state directory; "" makes a new one. `prepare` is called
+  // when its directories are there and before any of its processes.
   static Result<std::unique_ptr<OwnSession>> start(wire::Reactor& reactor,
                                                    const std::string& project,
                                                    const std::string& verb, Callbacks callbacks,
-                                                   const std::string& id = {});
+                                                   const std::string& id = {},
+                                                   const Prepare& prepare = {});
   // Joins a session that lives, which stays when we end.
   static std::unique_ptr<OwnSession> join(wire::Reactor& reactor, wire::SessionPaths paths,
                                           Callbacks callbacks);

@@ -13,7 +13,9 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/try.h"
+#include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/listening.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/renderers.h"
@@ -32,29 +34,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kStatusTimeout = milliseconds(500);
-constexpr Duration kCommandTimeout = seconds(15);
 // How long a terminal that accepts nothing is waited for.
 constexpr Duration kScreenDeadline = seconds(5);
 constexpr Duration kDetachDeadline = seconds(2);
 // How much of what has gone by is shown above the status area.
 constexpr std::uint64_t kLookBack = 20;
-
-// Sends one request, and waits for its answer.
-Result<wire::Reply> ask(const SessionInfo& session, std::string_view command, Duration timeout,
-                        const std::string& arguments = {}) {
-  wire::Context context;
-  wire::Reactor reactor;
-  auto client = TRY(wire::ControlClient::create(context, reactor, session.paths.endpoint("control"),
-                                                client_hello(wire::kControlProtocol)));
-  std::optional<wire::Reply> answer;
-  client->request("scheduler", command, arguments, timeout, [&](const wire::Reply& reply) {
-    answer = reply;
-    reactor.stop();
-  });
-  reactor.run();
-  client.reset();
-  return std::move(*answer);
-}
 
 std::string date(std::int64_t nanoseconds) {
   const std::time_t when = nanoseconds / 1'000'000'000;
@@ -68,7 +52,7 @@ std::string date(std::int64_t nanoseconds) {
 // What the scheduler says, since session.json doesn't know of a suspension.
 std::string state_of(const SessionInfo& session) {
   if (!session.alive) return session.state == "active" ? "dead" : session.state;
-  auto reply = ask(session, "status", kStatusTimeout);
+  auto reply = ask(session, "scheduler", "status", kStatusTimeout);
   if (!reply || reply->status != "done") return session.state;
   const auto event = wire::decode_event(reply->result.bytes);
   return event && event->session ? event->session->state : session.state;
@@ -119,9 +103,9 @@ class Attachment {
   Status begin(const SessionInfo& session) {
     const bool tty = style_ == "tty";
     if (style_ == "json") {
-      arguments_ = {"--session", session.paths.id, "--style", "json"};
+      arguments_ = {"--session", session.paths.handle(), "--style", "json"};
     } else {
-      arguments_ = renderer_arguments(session.paths.id, {tty, invocation_.colors},
+      arguments_ = renderer_arguments(session.paths.handle(), {tty, invocation_.colors},
                                       invocation_.global, nullptr);
       // A log belongs to the standard output when it is all that there is.
       if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
@@ -143,11 +127,11 @@ class Attachment {
     arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
     control_ =
-        TRY(wire::ControlClient::create(*context_, reactor_, session.paths.endpoint("control"),
+        TRY(wire::ControlClient::create(*context_, reactor_, session.paths.address("control"),
                                         client_hello(wire::kControlProtocol)));
     wire::RecordReader::Settings settings;
-    settings.endpoint = session.paths.endpoint("records");
-    settings.session = session.paths;
+    settings.endpoint = session.paths.address("records");
+    settings.wait_for(session.paths);
     settings.hello = client_hello(wire::kRecordsProtocol);
     settings.cursor = from;
     reader_ = TRY(wire::RecordReader::create(
@@ -202,22 +186,6 @@ class Attachment {
   bool over_ = false;  // the session
 };
 
-Result<SessionInfo> chosen(const Invocation& invocation, const std::string& id) {
-  return choose_session(id, load_arguments(invocation.global).what.directory);
-}
-
-Error refusal(const wire::Reply& reply, const std::string& verb) {
-  if (reply.error) return reply.error->to_error();
-  if (reply.status == "unknown") {
-    return {"session",
-            "unknown",
-            fmt::format("No answer to '{}' in time: it may have been carried out", verb),
-            {},
-            {}};
-  }
-  return {"session", "refused", fmt::format("'{}' was refused", verb), {}, {}};
-}
-
 }  // namespace
 
 int run_session_list(Invocation& invocation, const SessionListCommand&) {
@@ -230,28 +198,19 @@ int run_session_list(Invocation& invocation, const SessionListCommand&) {
                     session.alive ? std::to_string(session.pid) : "-", date(session.started),
                     session.project});
   }
-  std::array<std::size_t, 5> widths{};
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < widths.size(); ++i)
-      text += fmt::format("{:<{}}  ", row[i], widths[i]);
-    text += row.back() + "\n";
-  }
+  const std::string text = table(rows);
   if (auto written = print(text); !written) return failed(invocation, written.error());
   return kSuccess;
 }
 
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command) {
-  auto session = chosen(invocation, command.id);
+  auto session = chosen_session(invocation, command.id);
   if (!session) return failed(invocation, session.error());
   return Attachment(invocation, command.style).run(*session);
 }
 
 // Prints the id of a session that belongs to nobody's command.
-int run_session_start(Invocation& invocation) {
+int run_session_start(Invocation& invocation, const SessionStartCommand& command) {
   wire::Reactor reactor;
   std::optional<Error> error;
   std::unique_ptr<OwnSession> session;
@@ -271,13 +230,18 @@ int run_session_start(Invocation& invocation) {
     reactor.stop();
   };
   callbacks.on_detached = [&] { reactor.stop(); };
-  auto started = OwnSession::start(reactor, load_arguments(invocation.global).what.directory,
-                                   "session", std::move(callbacks));
+  auto started =
+      OwnSession::start(reactor, load_arguments(invocation.global).what.directory, "session",
+                        std::move(callbacks), {}, preparation(invocation, command.listen));
   if (!started) return failed(invocation, started.error());
   session = std::move(*started);
   if (!session->paths().note.empty()) invocation.report.warning(session->paths().note);
   reactor.run();
   if (error) return failed(invocation, *error);
+  if (!command.listen.given.empty()) {
+    if (auto said = say_join_files(invocation, session->paths(), command.listen); !said)
+      return failed(invocation, said.error());
+  }
   if (auto written = write_all(1, session->paths().id + "\n"); !written)
     return failed(invocation, written.error());
   return kSuccess;
@@ -289,7 +253,7 @@ int run_session_control(Invocation& invocation, const SessionControlCommand& com
       return resume_session(invocation, command.id, dead->project, dead->verb);
     }
   }
-  auto session = chosen(invocation, command.id);
+  auto session = chosen_session(invocation, command.id);
   if (!session) return failed(invocation, session.error());
   std::string arguments;
   if (command.verb == "retry") arguments = wire::encode(wire::RetryArguments{command.element});
@@ -303,10 +267,17 @@ int run_session_control(Invocation& invocation, const SessionControlCommand& com
                            : command.verb == "builders" || command.verb == "fetchers"
                                ? "limits"
                                : command.verb;
-  auto reply = ask(*session, name, kCommandTimeout, arguments);
+  auto reply = ask_done(*session, "scheduler", name, arguments, command.verb);
   if (!reply) return failed(invocation, reply.error());
-  if (reply->status != "done" && reply->status != "accepted")
-    return failed(invocation, refusal(*reply, command.verb));
+  return kSuccess;
+}
+
+int run_session_revoke(Invocation& invocation, const SessionRevokeCommand& command) {
+  auto session = chosen_session(invocation, command.id);
+  if (!session) return failed(invocation, session.error());
+  auto reply = ask_done(*session, "broker", "revoke",
+                        wire::encode(wire::RevokeArguments{command.name}), "session revoke");
+  if (!reply) return failed(invocation, reply.error());
   return kSuccess;
 }
 

@@ -114,7 +114,7 @@ Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
     if (++beats == kSayAfterBeats)
       (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
   };
-  auto link = TRY(wire::Link::create(context, reactor, paths.endpoint("records"),
+  auto link = TRY(wire::Link::create(context, reactor, paths.address("records"),
                                      client_hello(wire::kRecordsProtocol), std::move(callbacks)));
   // Signals that the caller has blocked, to hear of them in a loop of its own.
   reactor.every(kLookForSignals, [&] {

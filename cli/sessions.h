@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,14 +13,17 @@
 
 namespace sluice::cli {
 
+struct JoinPlace;
+
 struct SessionInfo {
   wire::SessionPaths paths;
   std::string project;  // directory
   std::string verb;
-  std::int64_t started = 0;  // wall clock, ns
-  std::int64_t pid = 0;      // of the supervisor
-  std::string state;         // as it was written last: active | ended | stopped
-  bool alive = false;        // its supervisor holds its lock
+  std::int64_t started = 0;                // wall clock, ns
+  std::int64_t pid = 0;                    // of the supervisor
+  std::string state;                       // as it was written last: active | ended | stopped
+  bool alive = false;                      // its supervisor holds its lock
+  std::shared_ptr<const JoinPlace> place;  // of a session on another machine
 };
 
 // All sessions that have a readable description, the oldest first.

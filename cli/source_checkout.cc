@@ -43,8 +43,7 @@ Result<std::optional<std::string>> commands_of(Invocation& invocation, Sources& 
   data.element.full_name = element.full_name;
   data.element.kind = element.kind;
   data.element.project = sources.loaded().snapshot.projects[element.project].name;
-  data.element.fatal_warnings =
-      sources.loaded().snapshot.projects[element.project].fatal_warnings;
+  data.element.fatal_warnings = sources.loaded().snapshot.projects[element.project].fatal_warnings;
   data.job.keys = element.keys;
   auto bench = TRY(Workbench::open(invocation.report, sources.cas(), std::move(data)));
   auto script = elements::script_by_plugin(bench->build());

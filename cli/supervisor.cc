@@ -11,6 +11,8 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -33,6 +35,7 @@
 #include "cli/disk_room.h"
 #include "cli/session_prune.h"
 #include "store/sync.h"
+#include "wire/joined.h"
 #include "wire/session.h"
 
 namespace sluice::cli {
@@ -49,12 +52,17 @@ constexpr Duration kTroubleFor = seconds(5);
 // How long, and how often (ms), a lock that another holds is asked for.
 constexpr Duration kLockFor = seconds(2);
 constexpr int kLockAgain = 5;
+// Connections of a storm of runners that wait to be accepted.
+constexpr int kTcpBacklog = 4096;
 
 struct Child {
   std::string name;                  // "broker"; its program is "sluice-broker"
-  std::vector<std::string> listens;  // endpoints whose sockets it takes over
+  std::vector<std::string> listens;  // endpoints whose sockets it takes over, on TCP too
   Duration end_deadline;             // from "end" until it is killed
   bool wanted = false;               // starts again when it dies
+  // Of a program that is none of the session's own kind: its whole command line. It has no line to
+  // the supervisor, and ends by SIGTERM.
+  std::vector<std::string> command;
   std::uint64_t epoch = 0;
   unsigned deaths = 0;
   Duration started{};
@@ -80,6 +88,42 @@ Result<UniqueFd> listen_at(const std::string& path) {
   if (bound != 0) return fail_errno(errno, "bind " + path);
   if (::listen(fd.get(), 128) != 0) return fail_errno(errno, "listen " + path);
   return fd;
+}
+
+// A socket bound to a TCP address, that listens unless it only `holds` the port for somebody else
+// who will.
+Result<UniqueFd> listen_on_tcp(const std::string& host, std::uint32_t port, bool holds) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.empty() || host == "*" ? nullptr : host.c_str(),
+                                  std::to_string(port).c_str(), &hints, &found);
+  if (error != 0) {
+    return fail("session", "no-address",
+                fmt::format("Can't listen at {}: {}", host, ::gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail_errno(errno, "socket");
+  const int on = 1;
+  (void)::setsockopt(fd.get(), SOL_SOCKET, holds ? SO_REUSEPORT : SO_REUSEADDR, &on, sizeof on);
+  if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 ||
+      (!holds && ::listen(fd.get(), kTcpBacklog) != 0)) {
+    return fail("session", "no-address",
+                fmt::format("Can't listen at {}, port {}: {}", host, port, std::strerror(errno)));
+  }
+  return fd;
+}
+
+Result<std::uint32_t> port_of(const UniqueFd& fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return fail_errno(errno, "getsockname");
+  return ntohs(address.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
+                   : reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
 // The directory of a session whose supervisor was killed: nobody holds its lock. The lock is held
@@ -116,6 +160,7 @@ class Supervisor {
   }
   Status take_lock();
   Status write_description(std::string_view state);
+  Status listen_for_others();
   Status spawn_child(Child& child);
   void child_died(Child& child);
   void child_says(Child& child);
@@ -140,6 +185,7 @@ class Supervisor {
   UniqueFd null_;
   std::optional<wire::SupervisorLine> attached_;
   std::map<std::string, UniqueFd> listening_;
+  std::vector<std::string> cas_;  // the command line of sluice-cas, of a session that others join
   std::vector<Child> children_;
   std::vector<pid_t> syncing_;  // see sync()
   std::int64_t started_ns_ = system_clock().wall_ns();
@@ -182,6 +228,7 @@ Status Supervisor::start() {
     auto fd = TRY(listen_at(paths_.socket_path(name)));
     listening_.emplace(name, std::move(fd));
   }
+  if (wire::listens_on_tcp(paths_.state)) CHECK(listen_for_others());
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, signal);
@@ -200,6 +247,13 @@ Status Supervisor::start() {
       {.name = "scheduler", .listens = {"jobs"}, .end_deadline = seconds(15), .wanted = true});
   children_.push_back(
       {.name = "runner", .listens = {}, .end_deadline = seconds(10), .wanted = false});
+  if (!cas_.empty()) {
+    children_.push_back({.name = "cas",
+                         .listens = {},
+                         .end_deadline = seconds(5),
+                         .wanted = true,
+                         .command = cas_});
+  }
   for (Child& child : children_) {
     if (!child.wanted) continue;
     CHECK(spawn_child(child));
@@ -207,6 +261,37 @@ Status Supervisor::start() {
   killed_for_memory_ = memory_kills();
   tell("ready");
   return {};
+}
+
+// Listens on TCP as the session's plan says, on the same ports as before when the session is
+// resumed. sluice-cas listens by itself, at a port that is held for it as long as the session
+// lives.
+Status Supervisor::listen_for_others() {
+  wire::ListenPlan plan = TRY(wire::read_listen_plan(paths_.state));
+  const auto before = std::exchange(plan.ports, {});
+  std::uint32_t next = plan.port;
+  for (const std::string_view name : wire::kRemoteEndpoints) {
+    std::uint32_t port = plan.port == 0 ? 0 : next++;
+    for (const auto& [endpoint, used] : before) {
+      if (endpoint == name) port = used;
+    }
+    const bool is_cas = name == wire::kCasEndpoint;
+    UniqueFd fd = TRY(listen_on_tcp(plan.host, port, is_cas));
+    port = TRY(port_of(fd));
+    plan.ports.emplace_back(name, port);
+    if (is_cas) {
+      const bool v6 = plan.host.find(':') != std::string::npos;
+      cas_ = {find_program("sluice-cas"),
+              plan.cachedir,
+              "--bind",
+              fmt::format("{}{}{}:{}", v6 ? "[" : "", plan.host == "*" ? "0.0.0.0" : plan.host,
+                          v6 ? "]" : "", port),
+              "--session-access",
+              paths_.state};
+    }
+    listening_.emplace(fmt::format("tcp/{}", name), std::move(fd));
+  }
+  return wire::write_listen_plan(paths_.state, plan);
 }
 
 // Takes the session's lock. Whoever looks for sessions that are over holds the lock of each for a
@@ -259,20 +344,26 @@ Status Supervisor::spawn_child(Child& child) {
     log::warn("{}/lock: the epoch can't be kept: {}", paths_.state, std::strerror(errno));
   }
   SpawnOptions options;
-  options.argv = {find_program("sluice-" + child.name),
-                  "--session",
-                  paths_.id,
-                  "--instance",
-                  child.name,
-                  "--epoch",
-                  std::to_string(child.epoch),
-                  "--supervisor",
-                  "3"};
-  options.keep_fds.emplace_back(theirs.get(), 3);
+  options.argv = child.command;
+  if (options.argv.empty())
+    options.argv = {find_program("sluice-" + child.name),
+                    "--session",
+                    paths_.id,
+                    "--instance",
+                    child.name,
+                    "--epoch",
+                    std::to_string(child.epoch),
+                    "--supervisor",
+                    "3"};
+  if (child.command.empty()) options.keep_fds.emplace_back(theirs.get(), 3);
   int number = 4;
   for (const auto& endpoint : child.listens) {
-    options.argv.insert(options.argv.end(), {"--listen", fmt::format("{}={}", endpoint, number)});
-    options.keep_fds.emplace_back(listening_.at(endpoint).get(), number++);
+    for (const std::string& name : {endpoint, fmt::format("tcp/{}", endpoint)}) {
+      const auto fd = listening_.find(name);
+      if (fd == listening_.end()) continue;
+      options.argv.insert(options.argv.end(), {"--listen", fmt::format("{}={}", name, number)});
+      options.keep_fds.emplace_back(fd->second.get(), number++);
+    }
   }
   options.standard_input = null_.get();
   options.standard_output = log ? log.get() : null_.get();
@@ -281,7 +372,7 @@ Status Supervisor::spawn_child(Child& child) {
   options.die_with_parent = true;
   auto process = TRY(spawn(options));
   child.process = std::move(process);
-  child.line.emplace(ours.release());
+  if (child.command.empty()) child.line.emplace(ours.release());
   child.started = now();
   child.start_at.reset();
   child.end_sent = false;
@@ -364,7 +455,11 @@ void Supervisor::send_end(Child& child) {
   if (child.end_sent || !child.process) return;
   child.end_sent = true;
   child.kill_at = now() + child.end_deadline;
-  if (child.line) (void)child.line->send("end");
+  if (child.line) {
+    (void)child.line->send("end");
+  } else if (!child.command.empty()) {
+    (void)send_signal(*child.process, SIGTERM);
+  }
 }
 
 void Supervisor::begin_end(int code, std::string_view why) {
@@ -389,6 +484,7 @@ void Supervisor::advance_end() {
   if (child("scheduler").process) return;
   send_end(child("runner"));
   if (child("runner").process || child("loader").process) return;
+  if (!cas_.empty()) send_end(child("cas"));
   send_end(child("broker"));
 }
 

@@ -30,6 +30,7 @@
 #include "cli/commands.h"
 #include "cli/disk_room.h"
 #include "cli/last_builds.h"
+#include "cli/listening.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
 #include "cli/remotes.h"
@@ -166,11 +167,11 @@ class WorkRun {
       return {};
     }
     const auto& dead = std::get<Starting>(phase_).dead;
-    session_ = dead
-                   ? TRY(OwnSession::start(reactor_, dead->project, dead->verb,
-                                           std::move(callbacks), dead->id))
-                   : TRY(OwnSession::start(reactor_, load_.what.directory,
-                                           std::string(text_of(work_.verb)), std::move(callbacks)));
+    session_ = dead ? TRY(OwnSession::start(reactor_, dead->project, dead->verb,
+                                            std::move(callbacks), dead->id))
+                    : TRY(OwnSession::start(reactor_, load_.what.directory,
+                                            std::string(text_of(work_.verb)), std::move(callbacks),
+                                            {}, preparation(invocation_, work_.listen)));
     if (const std::string& note = session_->paths().note; !note.empty())
       invocation_.report.warning(note);
     return {};
@@ -178,6 +179,10 @@ class WorkRun {
 
   void ready() {
     if (!in<Starting>()) return;
+    if (!work_.listen.given.empty() && !session_->joined()) {
+      if (auto said = say_join_files(invocation_, session_->paths(), work_.listen); !said)
+        return session_failed(said.error().str());
+    }
     const auto dead = std::move(in<Starting>()->dead);
     if (builds()) find_workspaces(dead ? dead->project : "");
     if (dead) {
@@ -204,10 +209,10 @@ class WorkRun {
   Status connect() {
     const auto& paths = session_->paths();
     context_ = std::make_unique<wire::Context>();
-    control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.endpoint("control"),
+    control_ = TRY(wire::ControlClient::create(*context_, reactor_, paths.address("control"),
                                                client_hello(wire::kControlProtocol)));
     wire::RecordReader::Settings settings;
-    settings.endpoint = paths.endpoint("records");
+    settings.endpoint = paths.address("records");
     settings.session = paths;
     settings.cursor = first_record_;
     settings.hello = client_hello(wire::kRecordsProtocol);

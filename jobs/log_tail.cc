@@ -64,19 +64,22 @@ void LogTail::publish(const wire::JobId& id, const Runner::Running& job) {
   const ssize_t n = ::pread(fd.get(), text.data(), text.size(), static_cast<off_t>(offset->second));
   if (n <= 0) return;
   text.resize(static_cast<std::size_t>(n));
-  live_->publish(topic_of_job(id), [&] {
-    wire::EventHead head;
-    head.type = "log";
-    head.time = system_clock().wall_ns();
-    head.text = text;
-    std::string place;
-    wire::Writer writer(place);
-    writer.map(1);
-    writer.string("offset");
-    writer.unsigned_integer(offset->second);
-    const std::string section = wire::pack_section("job", job.section);
-    return wire::pack_event(head, {job.context, section, place});
-  });
+  live_->publish(
+      topic_of_job(id),
+      [&] {
+        wire::EventHead head;
+        head.type = "log";
+        head.time = system_clock().wall_ns();
+        head.text = text;
+        std::string place;
+        wire::Writer writer(place);
+        writer.map(1);
+        writer.string("offset");
+        writer.unsigned_integer(offset->second);
+        const std::string section = wire::pack_section("job", job.section);
+        return wire::pack_event(head, {job.context, section, place});
+      },
+      job.ticket);
   offset->second += text.size();
 }
 

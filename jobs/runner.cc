@@ -72,6 +72,7 @@ Runner::Runner(const Clock& clock, RunnerOutputs& outputs, Outbox outbox, Runner
   // Results in the outbox now were left by a predecessor, whose records are the broker's or lost
   // with it.
   for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
+  busy_at_ = now();
 }
 
 Duration Runner::now() const { return clock_.monotonic(); }
@@ -83,8 +84,12 @@ void Runner::on_connected() {
 }
 
 void Runner::say_hello() {
-  wire::RunnerHello hello;
+  wire::RunnerHello hello = options_.offer;
   hello.hello = options_.hello;
+  hello.draining = draining_;
+  if (options_.leaves_at)
+    hello.remaining_s = static_cast<std::uint32_t>(std::max<std::int64_t>(
+        1, std::chrono::duration_cast<std::chrono::seconds>(*options_.leaves_at - now()).count()));
   hello.host = options_.host;
   hello.slots = options_.slots;
   for (const auto& [id, job] : running_) hello.running.push_back(id);
@@ -161,6 +166,13 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           pump();
         },
         static_cast<wire::JobLimits*>(nullptr));
+  } else if (name == wire::Drain::kName) {
+    with(
+        [&](const wire::Drain& asked) {
+          drain(asked.why);
+          told_to_leave_ = told_to_leave_ || asked.now;
+        },
+        static_cast<wire::Drain*>(nullptr));
   } else if (name == wire::Ending::kName) {
     end(std::chrono::seconds(2));
   } else if (name == wire::Refused::kName) {
@@ -172,6 +184,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           if (refusal == wire::Greeting::Refusal::kSayAgain) return say_hello();
           log::error("the scheduler refused this runner: {}", refused.reason);
           refused_ = true;
+          refusal_ = refused.reason;
         },
         static_cast<wire::Refused*>(nullptr));
   } else {
@@ -189,6 +202,13 @@ void Runner::on_jobs(std::string_view body) {
   // Jobs that come before WELCOME were given before the scheduler read this connection's HELLO; it
   // will take them for lost.
   if (ending_ || !greeted_) return;
+  if (draining_) {
+    // They were given before the scheduler read that nothing more is taken.
+    wire::Drain returned{drain_why_};
+    for (const wire::Job& job : batch->jobs) returned.returned.push_back(job.id);
+    outputs_.send(wire::Drain::kName, wire::encode(returned));
+    return;
+  }
   for (wire::Job& job : batch->jobs) {
     const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
                        std::any_of(waiting_.begin(), waiting_.end(),
@@ -297,6 +317,7 @@ Status Runner::start(Waiting& waiting) {
   Context context = split_context(waiting.job.context.bytes);
   Running job;
   job.section = std::move(context.job);
+  job.ticket = std::move(waiting.job.ticket);
   job.context = std::move(context.rest);
   job.section.id = waiting.job.id.job;
   job.section.attempt = waiting.job.id.attempt;
@@ -343,7 +364,8 @@ void Runner::on_job_event(const wire::JobId& id, const JobEvent& event) {
   head.text = event.text;
   head.detail = event.detail;
   head.elapsed = event.elapsed;
-  job.last_record = outputs_.publish("job.message", wire::pack_event(head, {job.context, section}));
+  job.last_record =
+      outputs_.publish("job.message", wire::pack_event(head, {job.context, section}), job.ticket);
 }
 
 void Runner::on_job_end(const wire::JobId& id) {
@@ -433,7 +455,29 @@ void Runner::on_cancel(const wire::Cancel& cancel) {
   }
 }
 
+void Runner::drain(std::string why) {
+  if (draining_ || ending_) return;
+  draining_ = true;
+  drain_why_ = std::move(why);
+  log::info("this runner takes no more jobs: {}", drain_why_);
+  wire::Drain drain{drain_why_};
+  for (const Waiting& waiting : waiting_) drain.returned.push_back(waiting.job.id);
+  waiting_.clear();
+  if (greeting_.welcomed()) outputs_.send(wire::Drain::kName, wire::encode(drain));
+}
+
+bool Runner::leave_if_drained() {
+  if (!draining_ || !running_.empty() || !outbox_.results().empty()) return false;
+  outputs_.send(wire::Goodbye::kName, wire::encode(wire::Goodbye{drain_why_}));
+  return true;
+}
+
+Duration Runner::idle_for() const {
+  return running_.empty() && waiting_.empty() ? now() - busy_at_ : Duration::zero();
+}
+
 void Runner::on_beat() {
+  if (!running_.empty() || !waiting_.empty()) busy_at_ = now();
   if (ending_) return;
   if (!greeting_.welcomed()) {
     // A HELLO may have gone to a scheduler that was not there yet.

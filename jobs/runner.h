@@ -28,7 +28,8 @@ class RunnerOutputs {
   // Sends a message to the scheduler. It is lost when there is no connection, which HELLO mends.
   virtual void send(std::string_view name, std::string body) = 0;
   // Publishes a record; gives its sequence number.
-  virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
+  virtual std::uint64_t publish(std::string_view type, std::string packed_event,
+                                std::string_view ticket) = 0;
   virtual std::uint64_t acknowledged() const = 0;
   // Starts a job process, or of a brief job (spec/jobs.md) the program itself. Its events come by
   // on_job_event(), its end by on_job_end().
@@ -44,6 +45,9 @@ struct RunnerOptions {
   std::string host;
   std::uint32_t slots = 1;
   std::uint32_t processors = 1;  // this host's
+  // What HELLO says of the machine: platform, labels, fingerprint and so on.
+  wire::RunnerHello offer;
+  std::optional<Duration> leaves_at;  // monotonic; when its lifetime is over
 };
 
 // One thread.
@@ -64,6 +68,18 @@ class Runner {
   // The session ends: everything is killed, nothing new is taken.
   void end(Duration grace);
   bool ending() const { return ending_; }
+  // Takes no more jobs, and gives back those that haven't started (J92).
+  void drain(std::string why);
+  bool draining() const { return draining_; }
+  // Says GOODBYE, and gives true, when a draining runner has nothing in hand any more.
+  bool leave_if_drained();
+  // Whether the scheduler wants what runs to end too.
+  bool told_to_leave() const { return told_to_leave_; }
+  // How long it has had nothing to do.
+  Duration idle_for() const;
+  // For how many beats nothing was heard of the scheduler.
+  unsigned silent_beats() const { return silent_beats_; }
+  const std::string& refusal() const { return refusal_; }
   // Whether nothing runs any more.
   bool idle() const { return running_.empty(); }
   // The interval that WELCOME named; 0: there was none yet.
@@ -72,6 +88,7 @@ class Runner {
 
   struct Running {
     wire::JobSection section;
+    std::string ticket;
     std::string context;  // the packed map without its job section
     model::Resource resource = model::Resource::kProcess;
     std::uint32_t slot = 0;
@@ -129,6 +146,11 @@ class Runner {
   bool suspended_ = false;
   bool ending_ = false;
   bool refused_ = false;
+  bool draining_ = false;
+  bool told_to_leave_ = false;
+  std::string drain_why_;
+  std::string refusal_;
+  Duration busy_at_{};  // when it last had something in hand
   Duration suspended_at_{};
   std::uint32_t heartbeat_ms_ = 0;
   unsigned silent_beats_ = 0;

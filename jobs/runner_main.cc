@@ -19,6 +19,8 @@
 #include "jobs/runner.h"
 #include "jobs/spawner.h"
 #include "jobs/token_pool.h"
+#include "sandbox/fingerprint.h"
+#include "sandbox/platform.h"
 #include "wire/hello.h"
 #include "wire/record_publisher.h"
 #include "wire/session.h"
@@ -31,6 +33,8 @@ using namespace sluice::jobs;
 
 constexpr Duration kEndGrace = std::chrono::seconds(2);
 constexpr Duration kEndLimit = std::chrono::seconds(8);
+// For how long a session on another machine that isn't heard is waited for.
+constexpr Duration kWaitForSession = std::chrono::minutes(10);
 
 // The user's `builders`, from the newest snapshot of the session.
 std::uint32_t slots_of(const wire::SessionPaths& paths) {
@@ -77,8 +81,9 @@ class Service final : public RunnerOutputs {
   }
 
   void send(std::string_view name, std::string body) override { socket_->send(name, body); }
-  std::uint64_t publish(std::string_view type, std::string event) override {
-    return records_->publish(type, std::move(event));
+  std::uint64_t publish(std::string_view type, std::string event,
+                        std::string_view ticket) override {
+    return records_->publish(type, std::move(event), ticket);
   }
   std::uint64_t acknowledged() const override { return records_->acknowledged(); }
   Status start(const JobStart& start) override {
@@ -113,12 +118,22 @@ class Service final : public RunnerOutputs {
   void spawn_ended(const wire::JobId& id, ExitStatus status);
   void end();
   void look_for_end();
+  // The same for a runner that has joined a session on another machine.
+  bool joined() const { return options_.paths.joined != nullptr; }
+  RunnerOptions runner_options(wire::Hello hello) const;
+  void on_terminate();
+  void look_after_joined();
+  // Ends in failure, and says why where the runner was started.
+  void give_up(const std::string& why);
 
   wire::ServiceOptions options_;
   wire::SupervisorLine supervisor_;
   wire::Context context_;
   wire::Reactor reactor_;
   std::optional<wire::Socket> socket_;
+  std::optional<wire::Socket> watch_;  // tells that our key isn't taken any more
+  const Duration started_at_ = system_clock().monotonic();
+  Duration heard_at_ = started_at_;
   std::unique_ptr<wire::RecordPublisher> records_;
   TokenPool pool_;
   JobServer server_;
@@ -130,7 +145,10 @@ class Service final : public RunnerOutputs {
 };
 
 Status Service::start() {
-  CHECK(reactor_.on_signal(SIGTERM, [this] { end(); }));
+  for (const int signal : {SIGTERM, SIGINT}) {
+    if (signal == SIGTERM || joined())
+      CHECK(reactor_.on_signal(signal, [this] { on_terminate(); }));
+  }
   wire::Hello hello;
   hello.protocol = wire::kJobsProtocol;
   hello.build = SLUICE_VERSION;
@@ -139,7 +157,7 @@ Status Service::start() {
   hello.epoch = options_.epoch;
 
   wire::RecordPublisher::Settings settings;
-  settings.endpoint = options_.paths.endpoint("records");
+  settings.endpoint = options_.paths.address("records");
   settings.hello = hello;
   settings.hello.protocol = wire::kRecordsProtocol;
   records_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(settings)));
@@ -149,31 +167,94 @@ Status Service::start() {
 
   auto outbox =
       TRY(Outbox::open(fmt::format("{}/outbox-{}.log", options_.paths.state, options_.instance)));
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
   runner_ =
-      std::make_unique<Runner>(system_clock(), *this, std::move(outbox),
-                               RunnerOptions{hello, host, slots_of(options_.paths),
-                                             std::max(1u, std::thread::hardware_concurrency())});
+      std::make_unique<Runner>(system_clock(), *this, std::move(outbox), runner_options(hello));
 
   auto live =
-      TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.endpoint("live-in")));
+      TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.address("live-in")));
   tail_ = std::make_unique<LogTail>(reactor_, std::move(live), *runner_);
 
   wire::SocketOptions options;
   options.linger_ms = 500;
   options.connected_only = true;  // HELLO says everything to another scheduler
   auto socket = TRY(wire::Socket::create(context_, wire::SocketKind::kDealer, options));
-  CHECK(socket.connect(options_.paths.endpoint("jobs")));
+  if (joined()) watch_.emplace(TRY(socket.watch(context_, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)));
+  CHECK(socket.connect(options_.paths.address("jobs")));
   socket_.emplace(std::move(socket));
+  if (watch_) {
+    reactor_.on_socket(*watch_, [this] {
+      while (const auto event = watch_->receive()) {
+        if (wire::watched_event(*event) == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+          return give_up("the session doesn't let this runner in any more: its key was revoked");
+      }
+    });
+  }
   reactor_.on_socket(*socket_, [this] { on_socket(); });
   if (supervisor_.fd() >= 0)
     reactor_.on_fd(supervisor_.fd(), POLLIN, [this](short) { on_supervisor(); });
   // HELLO goes out when the scheduler's ROUTER has greeted the connection: one that was sent
   // before, too, would seem to say that the first jobs did not arrive.
   beat();
+  if (joined()) return {};
   if (auto said = supervisor_.send("ready"); !said) log::warn("{}", said.error().str());
   return {};
+}
+
+RunnerOptions Service::runner_options(wire::Hello hello) const {
+  RunnerOptions options;
+  options.hello = std::move(hello);
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  options.host = host;
+  options.processors = std::max(1u, std::thread::hardware_concurrency());
+  options.offer.processors = options.processors;
+  options.offer.platform = sandbox::host_platform();
+  if (!joined()) {
+    options.slots = slots_of(options_.paths);
+    return options;
+  }
+  const wire::RunnerPlace& place = options_.paths.joined->place;
+  options.slots = place.slots;
+  options.offer.remote = true;
+  options.offer.labels = place.labels;
+  options.offer.emulates = sandbox::emulated_platforms();
+  options.offer.machine = sandbox::machine_id();
+  options.offer.fingerprint = sandbox::build_fingerprint();
+  if (place.lifetime_s > 0)
+    options.leaves_at = system_clock().monotonic() + std::chrono::seconds(place.lifetime_s);
+  return options;
+}
+
+void Service::on_terminate() {
+  if (!joined() || runner_->draining()) return end();
+  std::fputs("sluice-runner: finishes what it builds, and leaves; a second signal ends it now\n",
+             stderr);
+  runner_->drain("it was told to end");
+}
+
+void Service::give_up(const std::string& why) {
+  log::error("{}", why);
+  std::fprintf(stderr, "sluice-runner: %s\n", why.c_str());
+  code_ = 1;
+  end();
+}
+
+// Called at each beat.
+void Service::look_after_joined() {
+  if (leaving_) return;
+  const wire::RunnerPlace& place = options_.paths.joined->place;
+  const Duration now = system_clock().monotonic();
+  if (runner_->silent_beats() == 0) heard_at_ = now;
+  if (now - heard_at_ > kWaitForSession)
+    return give_up(
+        fmt::format("nothing was heard of the session for {} minutes",
+                    std::chrono::duration_cast<std::chrono::minutes>(kWaitForSession).count()));
+  if (place.lifetime_s > 0 && now >= started_at_ + std::chrono::seconds(place.lifetime_s))
+    runner_->drain("its lifetime is over");
+  if (place.idle_s > 0 && runner_->idle_for() >= std::chrono::seconds(place.idle_s))
+    runner_->drain("it had nothing to do");
+  if (runner_->told_to_leave()) return end();
+  if (runner_->leave_if_drained()) end();
 }
 
 void Service::on_socket() {
@@ -186,6 +267,7 @@ void Service::on_socket() {
     }
   }
   if (runner_->refused_for_good()) {
+    if (joined()) return give_up("the session refused this runner: " + runner_->refusal());
     code_ = 1;
     end();
   }
@@ -217,6 +299,7 @@ void Service::beat() {
   const std::uint32_t interval = runner_->heartbeat_ms() != 0 ? runner_->heartbeat_ms() : 1000;
   reactor_.after(std::chrono::milliseconds(interval), [this] {
     runner_->on_beat();
+    if (joined()) look_after_joined();
     beat();
   });
 }

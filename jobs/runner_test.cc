@@ -32,7 +32,7 @@ struct Fake final : RunnerOutputs {
   void send(std::string_view name, std::string body) override {
     sent.push_back({std::string(name), std::move(body)});
   }
-  std::uint64_t publish(std::string_view, std::string event) override {
+  std::uint64_t publish(std::string_view, std::string event, std::string_view) override {
     published.push_back(std::move(event));
     return published.size();
   }

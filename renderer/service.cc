@@ -107,7 +107,7 @@ class Service {
     }
     context_ = std::make_unique<wire::Context>();
     wire::RecordReader::Settings settings;
-    settings.endpoint = paths_.endpoint("records");
+    settings.endpoint = paths_.address("records");
     settings.hello = {std::string(wire::kRecordsProtocol), SLUICE_VERSION, "renderer",
                       fmt::format("renderer-{}", ::getpid()), 0};
     settings.cursor = options_.from;
@@ -117,7 +117,7 @@ class Service {
         [this](std::string_view packed) { record(packed); }, [this](bool gone) { end(gone); }));
     if (!renderer_.wants_live()) return {};
     live_ = TRY(
-        wire::LiveSubscriber::create(*context_, reactor_, paths_.endpoint("live-out"), {"status/"},
+        wire::LiveSubscriber::create(*context_, reactor_, paths_.address("live-out"), {"status/"},
                                      [this](std::string_view topic, std::string_view packed) {
                                        if (topic == "status/") renderer_.live(packed);
                                      }));

@@ -1,7 +1,6 @@
 #include "sandbox/sandbox.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -24,7 +23,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +32,7 @@
 #include "base/process_tree.h"
 #include "base/try.h"
 #include "sandbox/call_filter.h"
+#include "sandbox/platform.h"
 #include "sandbox/sandbox_mounts.h"
 
 namespace sluice::sandbox {
@@ -336,39 +335,29 @@ Result<UniqueFd> file_to_read(const std::string& bytes) {
 }  // namespace
 
 Result<bool> narrow_platform(const model::Sandbox& sandbox) {
-  struct Machine {
-    std::string_view name;  // uname's
-    std::string_view architecture, narrow;
+  const std::string& here = host_platform();
+  const std::string narrow = narrow_platform_of(here);
+  const auto architecture = [](std::string_view platform) {
+    return platform.substr(platform.find('/') + 1);
   };
-  static constexpr Machine kMachines[] = {
-      {"x86_64", "x86-64", "x86-32"},   {"aarch64", "aarch64", "aarch32"},
-      {"armv8l", "aarch64", "aarch32"}, {"i686", "x86-32", ""},
-      {"i586", "x86-32", ""},           {"ppc64le", "power-isa-le", ""},
-      {"ppc64", "power-isa-be", ""},    {"riscv64", "rv64g", ""},
-      {"loongarch64", "la64v100", ""},  {"sparc64", "sparc-v9", ""},
-  };
-  utsname here{};
-  ::uname(&here);
-  std::string os = here.sysname;
-  std::transform(os.begin(), os.end(), os.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string_view os = std::string_view(here).substr(0, here.find('/'));
   // An artifact that doesn't say its architecture was built here.
   if (!sandbox.build_os.empty() && sandbox.build_os != os) {
     return unavailable(fmt::format(
         "This platform does not support local builds: OS '{}' is not supported, only '{}'",
         sandbox.build_os, os));
   }
-  const std::string_view name = here.machine;
-  const auto* machine = std::find_if(std::begin(kMachines), std::end(kMachines),
-                                     [&](const Machine& one) { return one.name == name; });
-  if (sandbox.build_arch.empty() || machine == std::end(kMachines) ||
-      sandbox.build_arch == machine->architecture)
+  if (sandbox.build_arch.empty() || sandbox.build_arch == architecture(here)) return false;
+  if (!narrow.empty() && sandbox.build_arch == architecture(narrow)) return true;
+  // The kernel hands its programs to an emulator, which tells them what they expect of uname.
+  const auto emulated = emulated_platforms();
+  if (std::find(emulated.begin(), emulated.end(), platform_text(os, sandbox.build_arch)) !=
+      emulated.end())
     return false;
-  if (sandbox.build_arch == machine->narrow) return true;
   return unavailable(fmt::format(
       "This platform does not support local builds: ISA '{}' is not supported, only '{}'{}",
-      sandbox.build_arch, machine->architecture,
-      machine->narrow.empty() ? "" : fmt::format(" and '{}'", machine->narrow)));
+      sandbox.build_arch, architecture(here),
+      narrow.empty() ? "" : fmt::format(" and '{}'", architecture(narrow))));
 }
 
 std::string find_bubblewrap() {

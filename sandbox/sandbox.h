@@ -135,8 +135,8 @@ class Cancel {
 
 // Whether what is built is for the 32-bit sister of this machine's architecture (x86-32 on x86-64,
 // aarch32 on aarch64): its programs run here, and `uname` tells them so (personality PER_LINUX32).
-// The same platform is false. Errors: "sandbox"/"unavailable-local-sandbox" for any other, as
-// nothing of it runs here.
+// The same platform is false, and so is one that is emulated here (platform.h). Errors:
+// "sandbox"/"unavailable-local-sandbox" for any other, as nothing of it runs here.
 Result<bool> narrow_platform(const model::Sandbox& sandbox);
 
 // SandboxRun::temporary as the user's settings have it, or a share of this machine's memory.

@@ -85,6 +85,8 @@ class Core final : private Effects {
   void on_message(const std::string& peer, const wire::Frames& frames);
   // take_message() for several messages, then react() for what follows from all of them.
   void take_message(const std::string& peer, const wire::Frames& frames);
+  // Whether the runner that is heard at this connection is known.
+  bool knows(const std::string& peer) { return fleet_.at(peer) != nullptr; }
   void react() { drive(); }
   // The supervisor says that the instance's process of that epoch is gone.
   void runner_died(const std::string& instance, std::uint64_t epoch);

@@ -21,6 +21,7 @@
 #include "scheduler/usage.h"
 #include "wire/control.h"
 #include "wire/hello.h"
+#include "wire/listening.h"
 #include "wire/live.h"
 #include "wire/record_publisher.h"
 #include "wire/zap.h"
@@ -32,6 +33,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr std::string_view kJobs = "jobs";
+constexpr int kLingerMs = 500;  // for ENDING
+// Connections from elsewhere that are known at once.
+constexpr std::size_t kMostRemote = 16384;
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
 constexpr Duration kReloadTimeout = std::chrono::hours(1);
@@ -111,6 +116,8 @@ class Service final : public Outputs {
   };
 
   Status recover();
+  std::string_view wrong_sender(const wire::Received& message);
+  void look_at_access();
   void journal_broken(const Error& error);
   void on_jobs();
   void on_supervisor();
@@ -130,7 +137,12 @@ class Service final : public Outputs {
   wire::Context context_;
   wire::Reactor reactor_;
   std::unique_ptr<wire::ZapHandler> zap_;
-  std::optional<wire::Socket> jobs_;
+  std::optional<wire::Listening> listening_;
+  wire::Socket* jobs_ = nullptr;              // its socket
+  std::optional<wire::AccessReader> access_;  // of a session that others join
+  std::size_t revoked_ = 0;
+  // The user id of each connection from elsewhere that has said HELLO.
+  std::map<std::string, std::string, std::less<>> remote_;
   std::unique_ptr<wire::RecordPublisher> publisher_;
   std::unique_ptr<wire::LivePublisher> live_;
   std::unique_ptr<wire::ControlService> control_;
@@ -154,7 +166,9 @@ Status Service::start() {
   const wire::SessionPaths& paths = options_.paths;
   if (auto on = reactor_.on_signal(SIGTERM, [this] { leave(0); }); !on) return on;
   ::signal(SIGPIPE, SIG_IGN);
-  zap_ = TRY(wire::ZapHandler::create(context_, reactor_));
+  zap_ = TRY(wire::ZapHandler::create(context_, reactor_, paths.state));
+  constexpr std::string_view kNames[] = {kJobs};
+  CHECK(wire::prove_remote(context_, reactor_, options_, kNames));
 
   wire::Hello hello;
   hello.build = SLUICE_VERSION;
@@ -192,18 +206,18 @@ Status Service::start() {
       },
       [this] { after_input(); });
 
-  wire::SocketOptions jobs;
-  jobs.probe_router = true;
-  jobs.router_mandatory = true;
-  jobs.zap_domain = "sluice";
-  jobs.linger_ms = 500;  // ENDING
-  if (const auto fd = options_.listening.find("jobs"); fd != options_.listening.end())
-    jobs.use_fd = fd->second;
-  jobs_.emplace(TRY(wire::Socket::create(context_, wire::SocketKind::kRouter, jobs)));
+  listening_.emplace(TRY(
+      wire::Listening::create(context_, wire::SocketKind::kRouter, options_, kJobs, kLingerMs)));
+  jobs_ = &listening_->socket();
 
   // The model is whole before anybody can ask or report: then the sockets open.
   CHECK(recover());
-  CHECK(jobs_->bind(paths.endpoint("jobs")));
+  if (listening_->remote()) {
+    access_.emplace(paths.state);
+    revoked_ = access_->revoked();
+    reactor_.every(seconds(1), [this] { look_at_access(); });
+  }
+  CHECK(listening_->open());
   reactor_.on_socket(*jobs_, [this] { on_jobs(); });
 
   hello.protocol = wire::kControlProtocol;
@@ -291,6 +305,43 @@ void Service::on_acknowledged(std::uint64_t upto) {
   after_input();
 }
 
+// Why a message is not taken of its connection, as REFUSED says it; "" when it is. What somebody
+// from elsewhere says counts when it came from the connection of his HELLO, by his own key: he is a
+// runner, of that name and no other, and has a store of his own.
+std::string_view Service::wrong_sender(const wire::Received& message) {
+  const auto frames = message.frames();
+  const std::string_view user = message.user_id();
+  const auto known = remote_.find(frames[0]);
+  if (frames.size() != 3 || frames[1] != wire::RunnerHello::kName) {
+    if (frames.size() == 2 && frames[1].empty()) return {};  // the probe
+    const std::string_view expected = known == remote_.end() ? wire::kOwnerId : known->second;
+    return user == expected ? std::string_view() : wire::kNoHello;
+  }
+  if (known != remote_.end()) remote_.erase(known);
+  const auto who = wire::identity_of(user);
+  if (!who) return "not-allowed";
+  if (!who->remote) return {};
+  const auto hello = wire::decode<wire::RunnerHello>(frames[2]);
+  if (!hello) return wire::kMalformed;
+  if (who->enrols || who->role != wire::Role::kRunner || !hello->remote) return "not-allowed";
+  if (hello->hello.instance != who->name) return "instance";
+  if (remote_.size() >= kMostRemote)
+    std::erase_if(remote_, [this](const auto& entry) { return !core_->knows(entry.first); });
+  if (remote_.size() >= kMostRemote) return "too-many-peers";
+  remote_.emplace(frames[0], user);
+  return {};
+}
+
+// A connection can't be ended by itself. All from elsewhere are, and those who are still let in
+// come back.
+void Service::look_at_access() {
+  const std::size_t revoked = access_->revoked();
+  if (revoked == std::exchange(revoked_, revoked)) return;
+  log::info("a key was revoked: connections from elsewhere are made again");
+  remote_.clear();
+  if (auto cut = listening_->cut_remote(); !cut) log::error("{}", cut.error().str());
+}
+
 void Service::on_jobs() {
   wire::Received message;
   while (jobs_->receive(message)) {
@@ -301,6 +352,10 @@ void Service::on_jobs() {
                 wire::kRunnerName);
       send(peer, wire::Refused::kName,
            wire::encode(wire::Refused{std::string(wire::kNotOfSession)}));
+      continue;
+    }
+    if (const std::string_view wrong = wrong_sender(message); !wrong.empty()) {
+      send(peer, wire::Refused::kName, wire::encode(wire::Refused{std::string(wrong)}));
       continue;
     }
     core_->take_message(peer, wire::Frames(frames.begin() + 1, frames.end()));

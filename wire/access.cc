@@ -68,6 +68,13 @@ const AccessEntry* AccessReader::by_key(std::string_view public_key, std::int64_
   return nullptr;
 }
 
+std::size_t AccessReader::revoked() {
+  refresh();
+  return static_cast<std::size_t>(
+      std::count_if(list_.entries.begin(), list_.entries.end(),
+                    [](const AccessEntry& entry) { return entry.revoked; }));
+}
+
 const AccessEntry* AccessReader::by_certificate(std::string_view fingerprint, std::int64_t now) {
   refresh();
   for (const AccessEntry& entry : list_.entries) {
@@ -93,9 +100,34 @@ Status write_access_list(const std::string& directory, const AccessList& list) {
   return write_packed(directory, list_path(directory), list);
 }
 
+std::string user_id_of(const AccessEntry& entry) {
+  return fmt::format("{}/{}/{}", entry.enrols ? "enrols" : "remote", entry.role, entry.name);
+}
+
+std::optional<PeerIdentity> identity_of(std::string_view user_id) {
+  if (user_id == kOwnerId) return PeerIdentity{};
+  const auto first = user_id.find('/');
+  const auto second = first == std::string_view::npos ? first : user_id.find('/', first + 1);
+  if (second == std::string_view::npos) return std::nullopt;
+  const std::string_view how = user_id.substr(0, first);
+  const auto role = role_of(user_id.substr(first + 1, second - first - 1));
+  if (!role || *role == Role::kOwner || (how != "enrols" && how != "remote")) return std::nullopt;
+  return PeerIdentity{true, *role, how == "enrols", std::string(user_id.substr(second + 1))};
+}
+
+bool may_connect(const AccessEntry& entry, std::string_view endpoint) {
+  const auto role = role_of(entry.role);
+  if (!role || *role == Role::kOwner) return false;
+  if (entry.enrols) return endpoint == "control";
+  if (endpoint == "records") return true;
+  if (endpoint == "jobs" || endpoint == "live-in") return *role == Role::kRunner;
+  if (endpoint == "live-out" || endpoint == "control") return *role != Role::kRunner;
+  return false;
+}
+
 std::string job_ticket(std::string_view secret, std::uint64_t job, std::uint32_t attempt,
-                       std::string_view instance) {
-  const std::string what = fmt::format("{}/{}/{}", job, attempt, instance);
+                       std::string_view instance, std::string_view element) {
+  const std::string what = fmt::format("{}/{}/{}/{}", job, attempt, instance, element);
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),

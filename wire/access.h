@@ -91,6 +91,8 @@ class AccessReader {
   // The entry that has this key, or certificate, is not revoked and not expired at `now` (wall
   // clock, ns); nullptr: there is none. Valid until the next call.
   const AccessEntry* by_key(std::string_view public_key, std::int64_t now);
+  // How many keys were revoked so far: more of them is a reason to cut connections.
+  std::size_t revoked();
   const AccessEntry* by_certificate(std::string_view fingerprint, std::int64_t now);
 
  private:
@@ -105,8 +107,28 @@ Status write_access_keys(const std::string& directory, const AccessKeys& keys);
 Result<AccessList> read_access_list(const std::string& directory);
 Status write_access_list(const std::string& directory, const AccessList& list);
 
-// What shows that the runner `instance` was given the attempt: 32 hexadecimal digits.
+// Whom a connection belongs to, as the ZAP handler has found and ZeroMQ tells with each message.
+struct PeerIdentity {
+  // From elsewhere, by a key. Else a process of the user's on this machine.
+  bool remote = false;
+  Role role = Role::kOwner;
+  bool enrols = false;
+  std::string name;  // of AccessEntry
+
+  bool operator==(const PeerIdentity&) const = default;
+};
+// How ZeroMQ is told, as the user id of a connection.
+inline constexpr std::string_view kOwnerId = "owner";
+std::string user_id_of(const AccessEntry& entry);
+// std::nullopt: nobody whom the handler has let in.
+std::optional<PeerIdentity> identity_of(std::string_view user_id);
+
+// Whether a key of that kind may connect to the session's socket `endpoint` ("records", "jobs").
+bool may_connect(const AccessEntry& entry, std::string_view endpoint);
+
+// What shows that the runner `instance` was given the attempt, which is of that element (full
+// name): 32 hexadecimal digits.
 std::string job_ticket(std::string_view secret, std::uint64_t job, std::uint32_t attempt,
-                       std::string_view instance);
+                       std::string_view instance, std::string_view element);
 
 }  // namespace sluice::wire

@@ -36,7 +36,7 @@ class Client final : public ControlClient {
     for (auto& [id, pending] : pending_) reactor_.cancel(pending.timer);
   }
 
-  Status open(Context& context, const std::string& endpoint, Hello hello) {
+  Status open(Context& context, const Address& endpoint, Hello hello) {
     hello.service = false;
     Link::Callbacks callbacks;
     callbacks.on_welcome = [this](const Welcome&) {
@@ -119,7 +119,7 @@ class Service final : public ControlService {
  public:
   explicit Service(OnRequest on_request) : on_request_(std::move(on_request)) {}
 
-  Status open(Context& context, Reactor& reactor, const std::string& endpoint, Hello hello) {
+  Status open(Context& context, Reactor& reactor, const Address& endpoint, Hello hello) {
     hello.service = true;
     Link::Callbacks callbacks;
     callbacks.on_welcome = [](const Welcome&) {};
@@ -175,7 +175,7 @@ class Service final : public ControlService {
 }  // namespace
 
 Result<std::unique_ptr<ControlClient>> ControlClient::create(Context& context, Reactor& reactor,
-                                                             const std::string& endpoint,
+                                                             const Address& endpoint,
                                                              const Hello& hello) {
   auto client = std::make_unique<Client>(reactor);
   CHECK(client->open(context, endpoint, hello));
@@ -183,7 +183,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::create(Context& context, R
 }
 
 Result<std::unique_ptr<ControlService>> ControlService::create(Context& context, Reactor& reactor,
-                                                               const std::string& endpoint,
+                                                               const Address& endpoint,
                                                                const Hello& hello,
                                                                OnRequest on_request) {
   auto service = std::make_unique<Service>(std::move(on_request));

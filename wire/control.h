@@ -18,8 +18,7 @@ class ControlClient {
  public:
   using OnReply = std::function<void(const Reply&)>;
   static Result<std::unique_ptr<ControlClient>> create(Context& context, Reactor& reactor,
-                                                       const std::string& endpoint,
-                                                       const Hello& hello);
+                                                       const Address& endpoint, const Hello& hello);
   virtual ~ControlClient() = default;
   // `arguments`: a packed map or "". When no answer comes in time, on_reply gets a Reply with
   // status "unknown".
@@ -37,8 +36,8 @@ class ControlService {
   using Respond = std::function<void(Reply)>;
   using OnRequest = std::function<void(const Request&, Respond)>;
   static Result<std::unique_ptr<ControlService>> create(Context& context, Reactor& reactor,
-                                                        const std::string& endpoint,
-                                                        const Hello& hello, OnRequest on_request);
+                                                        const Address& endpoint, const Hello& hello,
+                                                        OnRequest on_request);
   virtual ~ControlService() = default;
 };
 

@@ -17,7 +17,7 @@ constexpr unsigned kHungBeats = 3;
 }  // namespace
 
 Result<std::unique_ptr<Link>> Link::create(Context& context, Reactor& reactor,
-                                           const std::string& endpoint, Hello hello,
+                                           const Address& endpoint, Hello hello,
                                            Callbacks callbacks) {
   auto socket = TRY(Socket::create(context, SocketKind::kDealer, {}));
   CHECK(socket.connect(endpoint));

@@ -33,7 +33,7 @@ class Link {
   static constexpr Duration kBeat = std::chrono::seconds(1);
 
   static Result<std::unique_ptr<Link>> create(Context& context, Reactor& reactor,
-                                              const std::string& endpoint, Hello hello,
+                                              const Address& endpoint, Hello hello,
                                               Callbacks callbacks);
   ~Link();
   Link(const Link&) = delete;

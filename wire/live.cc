@@ -17,7 +17,7 @@ constexpr int kMessagesPerTurn = 256;
 // ever take back what a dead broker wanted. It is made anew instead.
 class Publisher final : public LivePublisher {
  public:
-  Publisher(Context& context, Reactor& reactor, std::string endpoint)
+  Publisher(Context& context, Reactor& reactor, Address endpoint)
       : context_(context), reactor_(reactor), endpoint_(std::move(endpoint)) {}
   ~Publisher() override { close(); }
 
@@ -39,8 +39,14 @@ class Publisher final : public LivePublisher {
     return false;
   }
 
-  void publish(std::string_view topic, const std::function<std::string()>& make) override {
-    if (socket_ && wanted(topic)) socket_->send(topic, make());
+  void publish(std::string_view topic, const std::function<std::string()>& make,
+               std::string_view ticket) override {
+    if (!socket_ || !wanted(topic)) return;
+    if (ticket.empty()) {
+      socket_->send(topic, make());
+    } else {
+      socket_->send(Frames{std::string(topic), make(), std::string(ticket)});
+    }
   }
 
   void on_subscribed(std::function<void(const std::string&)> callback) override {
@@ -83,7 +89,7 @@ class Publisher final : public LivePublisher {
 
   Context& context_;
   Reactor& reactor_;
-  const std::string endpoint_;
+  const Address endpoint_;
   std::optional<Socket> socket_;
   std::optional<Socket> watch_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
@@ -119,14 +125,14 @@ class Subscriber final : public LiveSubscriber {
 }  // namespace
 
 Result<std::unique_ptr<LivePublisher>> LivePublisher::create(Context& context, Reactor& reactor,
-                                                             const std::string& endpoint) {
+                                                             const Address& endpoint) {
   auto publisher = std::make_unique<Publisher>(context, reactor, endpoint);
   CHECK(publisher->open());
   return publisher;
 }
 
 Result<std::unique_ptr<LiveSubscriber>> LiveSubscriber::create(
-    Context& context, Reactor& reactor, const std::string& endpoint,
+    Context& context, Reactor& reactor, const Address& endpoint,
     const std::vector<std::string>& prefixes, OnEvent on_event) {
   auto socket = TRY(Socket::create(context, SocketKind::kSub, {}));
   for (const auto& prefix : prefixes) {

@@ -14,12 +14,14 @@ namespace sluice::wire {
 class LivePublisher {
  public:
   static Result<std::unique_ptr<LivePublisher>> create(Context& context, Reactor& reactor,
-                                                       const std::string& endpoint);
+                                                       const Address& endpoint);
   virtual ~LivePublisher() = default;
   // Whether somebody subscribes to a prefix of `topic`.
   virtual bool wanted(std::string_view topic) const = 0;
   // `make` is called only when the topic is wanted.
-  virtual void publish(std::string_view topic, const std::function<std::string()>& make) = 0;
+  // `ticket` as of RecordPublisher::publish().
+  virtual void publish(std::string_view topic, const std::function<std::string()>& make,
+                       std::string_view ticket = {}) = 0;
   // Called when the first subscriber of a prefix comes ("whoever attaches late has the full picture
   // at once").
   virtual void on_subscribed(std::function<void(const std::string& prefix)> callback) = 0;
@@ -29,7 +31,7 @@ class LiveSubscriber {
  public:
   using OnEvent = std::function<void(std::string_view topic, std::string_view packed)>;
   static Result<std::unique_ptr<LiveSubscriber>> create(Context& context, Reactor& reactor,
-                                                        const std::string& endpoint,
+                                                        const Address& endpoint,
                                                         const std::vector<std::string>& prefixes,
                                                         OnEvent on_event);
   virtual ~LiveSubscriber() = default;

@@ -43,9 +43,10 @@ class Publisher final : public RecordPublisher {
     return {};
   }
 
-  std::uint64_t publish(std::string_view type, std::string packed_event) override {
+  std::uint64_t publish(std::string_view type, std::string packed_event,
+                        std::string_view ticket) override {
     assert(skip_value(packed_event) && skip_value(packed_event)->empty());
-    ring_.push_back({std::string(type), Blob{std::move(packed_event)}});
+    ring_.push_back({std::string(type), Blob{std::move(packed_event)}, std::string(ticket)});
     if (flush_timer_ == 0) {
       flush_timer_ = reactor_.after(Duration::zero(), [this] {
         flush_timer_ = 0;
@@ -75,6 +76,7 @@ class Publisher final : public RecordPublisher {
   struct Record {
     std::string type;
     Blob bytes;
+    std::string ticket;
   };
 
   // Packed by hand from the ring: an Append would need a copy of every record.
@@ -87,10 +89,11 @@ class Publisher final : public RecordPublisher {
       bytes += ring_[begin + count].bytes.bytes.size();
       ++count;
     }
+    const bool tickets = !ring_[begin].ticket.empty();
     std::string body;
-    body.reserve(bytes + count * 32 + 64);
+    body.reserve(bytes + count * 72 + 64);
     Writer writer(body);
-    writer.map(3);
+    writer.map(tickets ? 4 : 3);
     writer.string("first");
     writer.unsigned_integer(sent_ + 1);
     writer.string("types");
@@ -99,6 +102,11 @@ class Publisher final : public RecordPublisher {
     writer.string("records");
     writer.array(count);
     for (std::size_t i = 0; i < count; ++i) writer.binary(ring_[begin + i].bytes.bytes);
+    if (tickets) {
+      writer.string("tickets");
+      writer.array(count);
+      for (std::size_t i = 0; i < count; ++i) writer.string(ring_[begin + i].ticket);
+    }
     if (!link_->send(Append::kName, std::move(body))) return false;
     sent_ += count;
     return true;

@@ -17,7 +17,7 @@ namespace sluice::wire {
 class RecordPublisher {
  public:
   struct Settings {
-    std::string endpoint;
+    Address endpoint;
     Hello hello;
     // Records kept until they are acknowledged. Beyond it full() is true and the owner should make
     // nothing new; publish() still takes what it must say.
@@ -29,7 +29,9 @@ class RecordPublisher {
 
   // Sends the event soon (what is published in one turn of the loop goes in one APPEND). Returns
   // its sequence number, from 1.
-  virtual std::uint64_t publish(std::string_view type, std::string packed_event) = 0;
+  // `ticket`: of its attempt, where a runner from elsewhere publishes (Job::ticket).
+  virtual std::uint64_t publish(std::string_view type, std::string packed_event,
+                                std::string_view ticket = {}) = 0;
   // Sends what is waiting now.
   virtual void flush() = 0;
   virtual std::uint64_t acknowledged() const = 0;

@@ -19,7 +19,7 @@ namespace sluice::wire {
 class RecordReader {
  public:
   struct Settings {
-    std::string endpoint;
+    Address endpoint;
     Hello hello;
     std::uint64_t cursor = 1;
     std::uint32_t max = 256;  // records in one batch
@@ -28,6 +28,15 @@ class RecordReader {
     // is silent for `give_up_beats`.
     std::optional<SessionPaths> session;
     unsigned give_up_beats = 10;
+    // The broker of a session on another machine may be away for ten minutes.
+    static constexpr unsigned kRemoteBeats = 600;
+    void wait_for(const SessionPaths& paths) {
+      if (paths.joined) {
+        give_up_beats = kRemoteBeats;
+      } else {
+        session = paths;
+      }
+    }
   };
   // `packed` is one event with its cursor; it lives for the call.
   using OnRecord = std::function<void(std::string_view packed)>;

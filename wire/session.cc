@@ -122,6 +122,15 @@ bool parse_number(std::string_view text, T& out) {
 }  // namespace
 
 Result<SessionPaths> SessionPaths::of(std::string_view id) {
+  if (id.starts_with('/')) {
+    SessionPaths paths;
+    paths.state = id;
+    paths.joined = std::make_shared<const Joined>(TRY(read_joined(paths.state)));
+    paths.id = paths.joined->ticket.session;
+    if (!good_id(paths.id))
+      return fail("app", "invalid-session", fmt::format("{}/joined names no session", paths.state));
+    return paths;
+  }
   if (!good_id(id))
     return fail("app", "invalid-session", fmt::format("'{}' is not the id of a session", id));
   SessionPaths paths;
@@ -164,12 +173,22 @@ bool started_by_supervisor(pid_t process) {
   return parent == supervisor;
 }
 
+Address SessionPaths::address(std::string_view name) const {
+  if (!joined) return endpoint(name);
+  // An endpoint that the join file doesn't have is one that nobody answers at.
+  auto address = address_of(joined->ticket, name, joined->keys);
+  return address ? std::move(*address) : Address("tcp://127.0.0.1:9");
+}
+
 bool SessionPaths::lives() const {
+  if (joined) return true;
   const UniqueFd lock(::open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
   return lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-bool SessionPaths::over() const { return !path_exists(socket_path("records")) && !lives(); }
+bool SessionPaths::over() const {
+  return !joined && !path_exists(socket_path("records")) && !lives();
+}
 
 std::string new_session_id() {
   timespec now{};

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "wire/joined.h"
 
 namespace sluice::wire {
 
@@ -50,6 +52,12 @@ struct SessionPaths {
   std::string note;
 
   std::string socket_path(std::string_view name) const { return runtime + "/" + std::string(name); }
+  // Of a session on another machine that was joined; nullptr of all others.
+  std::shared_ptr<const Joined> joined;
+  // What a program's --session takes for it.
+  const std::string& handle() const { return joined ? state : id; }
+  // Where its socket of that name is connected to.
+  Address address(std::string_view name) const;
   std::string endpoint(std::string_view name) const { return "ipc://" + socket_path(name); }
   std::string record_log() const { return state + "/records.log"; }
   std::string journal() const { return state + "/journal.log"; }
@@ -63,14 +71,16 @@ struct SessionPaths {
   std::string runtime_file() const { return state + "/runtime"; }
 
   // The paths of a session: as make() has written them down, whatever the environment is, else
-  // computed from the environment. Makes nothing. An id has only [a-z0-9-], at most 40 characters.
+  // computed from the environment; or, where an id is an absolute path, of the session that was
+  // joined there (joined.h). Makes nothing. An id has only [a-z0-9-], at most 40 characters.
   // Error "app"/"no-runtime-directory": all places for sockets are somebody else's, or their paths
   // would be longer than 107 bytes.
   static Result<SessionPaths> of(std::string_view id);
   // Makes both directories (state with its parents), verifies the runtime one, and writes down
   // which it is.
   Status make() const;
-  // Whether the session lives: its supervisor holds the lock.
+  // Whether the session lives: its supervisor holds the lock. One on another machine does as far as
+  // can be known here.
   bool lives() const;
   // Whether the session has ended, in order or not: nobody will listen at its sockets.
   bool over() const;

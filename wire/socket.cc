@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "base/try.h"
+#include "wire/zap.h"
 
 namespace sluice::wire {
 
@@ -20,6 +21,9 @@ constexpr std::size_t kHandOver = 2048;
 // ZMQ_ZAP_ENFORCE_DOMAIN: implemented in libzmq 4.3, declared by zmq.h among the drafts only, which
 // Debian leaves out.
 constexpr int kZapEnforceDomain = 93;
+
+// How long somebody from elsewhere may take until his key is known.
+constexpr int kTcpHandshakeMs = 10000;
 
 int zmq_kind(SocketKind kind) {
   switch (kind) {
@@ -83,6 +87,12 @@ pid_t Received::peer() const {
   pid_t process = 0;
   std::from_chars(number + 1, number + std::strlen(number), process);
   return process;
+}
+
+std::string_view Received::user_id() const {
+  if (count_ == 0) return {};
+  const char* id = zmq_msg_gets(const_cast<zmq_msg_t*>(&messages_[count_ - 1]), "User-Id");
+  return id == nullptr ? std::string_view() : std::string_view(id);
 }
 
 void Received::clear() {
@@ -158,8 +168,46 @@ Status Socket::bind(const std::string& endpoint) {
   return {};
 }
 
-Status Socket::connect(const std::string& endpoint) {
-  if (zmq_connect(handle_, endpoint.c_str()) != 0) return socket_error("connect " + endpoint);
+// libzmq's listeners keep the options that the socket had when they were bound, so that those on
+// ipc that were bound before go on without keys.
+Result<std::string> Socket::bind_curve(const std::string& endpoint, std::string_view name,
+                                       std::string_view server_secret, int use_fd) {
+  const std::string domain = tcp_domain(name);
+  const std::string secret(server_secret);
+  const int on = 1;
+  const int handshake_ms = kTcpHandshakeMs;
+  const bool fine =
+      zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &on, sizeof on) == 0 &&
+      zmq_setsockopt(handle_, ZMQ_CURVE_SECRETKEY, secret.c_str(), secret.size() + 1) == 0 &&
+      zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, domain.data(), domain.size()) == 0 &&
+      zmq_setsockopt(handle_, kZapEnforceDomain, &on, sizeof on) == 0 &&
+      zmq_setsockopt(handle_, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms) == 0 &&
+      zmq_setsockopt(handle_, ZMQ_IPV6, &on, sizeof on) == 0 &&
+      zmq_setsockopt(handle_, ZMQ_USE_FD, &use_fd, sizeof use_fd) == 0;
+  if (!fine) return socket_error("zmq_setsockopt");
+  CHECK(bind(endpoint));
+  return last_endpoint();
+}
+
+Status Socket::unbind(const std::string& endpoint) {
+  if (zmq_unbind(handle_, endpoint.c_str()) != 0) return socket_error("unbind " + endpoint);
+  return {};
+}
+
+Status Socket::connect(const Address& address) {
+  if (address.curve) {
+    const auto set = [&](int option, const std::string& key) {
+      return zmq_setsockopt(handle_, option, key.c_str(), key.size() + 1) == 0;
+    };
+    const int on = 1;
+    if (!set(ZMQ_CURVE_SERVERKEY, address.curve->server_key) ||
+        !set(ZMQ_CURVE_PUBLICKEY, address.curve->keys.public_key) ||
+        !set(ZMQ_CURVE_SECRETKEY, address.curve->keys.secret_key) ||
+        zmq_setsockopt(handle_, ZMQ_IPV6, &on, sizeof on) != 0)
+      return socket_error("a key for " + address.endpoint);
+  }
+  if (zmq_connect(handle_, address.endpoint.c_str()) != 0)
+    return socket_error("connect " + address.endpoint);
   return {};
 }
 
@@ -197,6 +245,21 @@ Result<Socket> Socket::watch(Context& context, int events) {
 }
 
 void Socket::unwatch() { zmq_socket_monitor(handle_, nullptr, 0); }
+
+Result<CurveKeys> make_curve_keys() {
+  char public_key[41];
+  char secret_key[41];
+  if (zmq_curve_keypair(public_key, secret_key) != 0) return socket_error("zmq_curve_keypair");
+  return CurveKeys{public_key, secret_key};
+}
+
+std::string z85_of(std::string_view key) {
+  char text[41];
+  if (key.size() != 32 || zmq_z85_encode(text, reinterpret_cast<const std::uint8_t*>(key.data()),
+                                         key.size()) == nullptr)
+    return {};
+  return text;
+}
 
 int watched_event(const Frames& frames) {
   if (frames.empty() || frames[0].size() < 2) return 0;

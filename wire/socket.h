@@ -19,6 +19,7 @@
 #include <zmq.h>
 
 #include "base/result.h"
+#include "wire/address.h"
 
 namespace sluice::wire {
 
@@ -36,6 +37,8 @@ class Received {
   std::span<const std::string_view> frames() const { return {views_, count_}; }
   // The process that has connected, on ipc, as the kernel says; 0: not known.
   pid_t peer() const;
+  // Whom the ZAP handler has let in (access.h, identity_of()); "": it wasn't asked.
+  std::string_view user_id() const;
 
  private:
   friend class Socket;
@@ -99,7 +102,14 @@ class Socket {
   ~Socket();
 
   Status bind(const std::string& endpoint);
-  Status connect(const std::string& endpoint);
+  // Binds a TCP endpoint too, where only keys are let in that the ZAP handler knows, in the domain
+  // of `name` (zap.h). `use_fd`: a listening descriptor, which is the socket's from then on; -1:
+  // bound anew. Returns the endpoint, for unbind().
+  Result<std::string> bind_curve(const std::string& endpoint, std::string_view name,
+                                 std::string_view server_secret, int use_fd);
+  // Ends listening there, and every connection that was made there.
+  Status unbind(const std::string& endpoint);
+  Status connect(const Address& address);
   Status subscribe(std::string_view prefix);
   Status unsubscribe(std::string_view prefix);
   // A socket on which a message arrives for each of `events` (ZMQ_EVENT_...) that happens to this
@@ -134,6 +144,11 @@ class Socket {
   explicit Socket(void* handle) : handle_(handle) {}
   void* handle_ = nullptr;
 };
+
+// A new key pair.
+Result<CurveKeys> make_curve_keys();
+// The Z85 form of a key's 32 bytes; "" when these are none.
+std::string z85_of(std::string_view key);
 
 // What a message of Socket::watch() says; 0 when it is none.
 int watched_event(const Frames& frames);

@@ -1,11 +1,13 @@
 #include "wire/zap.h"
 
 #include <charconv>
+#include <functional>
 
 #include <unistd.h>
 
 #include <zmq.h>
 
+#include "base/clock.h"
 #include "base/try.h"
 
 namespace sluice::wire {
@@ -32,9 +34,13 @@ std::optional<uid_t> uid_of(std::string_view address) {
   return uid;
 }
 
+constexpr std::string_view kTcpDomains = "sluice-tcp/";
+
 class Handler final : public ZapHandler {
  public:
-  Handler(Socket socket, Reactor& reactor) : socket_(std::move(socket)), reactor_(reactor) {
+  Handler(Socket socket, Reactor& reactor, const std::string& state)
+      : socket_(std::move(socket)), reactor_(reactor) {
+    if (!state.empty()) access_.emplace(state);
     reactor_.on_socket(socket_, [this] { receive(); });
   }
   ~Handler() override { reactor_.remove_socket(socket_); }
@@ -51,37 +57,54 @@ class Handler final : public ZapHandler {
         continue;
       }
       const std::string& domain = (*request)[2];
-      const auto uid = uid_of((*request)[3]);
-      const bool allowed = domain != kRefuseDomain && (*request)[5] == "NULL" && uid &&
-                           (*uid == ::getuid() || *uid == 0);
-      if (!allowed) ++refused_;
-      socket_.send(Frames{"1.0", (*request)[1], allowed ? "200" : "400",
-                          allowed ? "OK" : "not this user's process",
-                          allowed ? std::to_string(*uid) : "", ""});
+      const std::string user = domain.starts_with(kTcpDomains)
+                                   ? remote_user(*request, domain.substr(kTcpDomains.size()))
+                                   : local_user(*request, domain);
+      if (user.empty()) ++refused_;
+      socket_.send(Frames{"1.0", (*request)[1], user.empty() ? "400" : "200",
+                          user.empty() ? "not let in" : "OK", user, ""});
     }
+  }
+
+  // "" when the connection is refused.
+  static std::string local_user(const Frames& request, std::string_view domain) {
+    const auto uid = uid_of(request[3]);
+    const bool allowed =
+        domain != kRefuseDomain && request[5] == "NULL" && uid && (*uid == ::getuid() || *uid == 0);
+    return allowed ? std::string(kOwnerId) : std::string();
+  }
+
+  std::string remote_user(const Frames& request, std::string_view endpoint) {
+    if (!access_ || request.size() < 7 || request[5] != "CURVE") return {};
+    const AccessEntry* entry = access_->by_key(z85_of(request[6]), system_clock().wall_ns());
+    return entry != nullptr && may_connect(*entry, endpoint) ? user_id_of(*entry) : std::string();
   }
 
   Socket socket_;
   Reactor& reactor_;
+  std::optional<AccessReader> access_;
   std::uint64_t refused_ = 0;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<ZapHandler>> ZapHandler::create(Context& context, Reactor& reactor) {
-  auto socket = TRY(Socket::create(context, SocketKind::kRep, {}));
-  CHECK(socket.bind(kEndpoint));
-  return std::make_unique<Handler>(std::move(socket), reactor);
+std::string tcp_domain(std::string_view name) {
+  return std::string(kTcpDomains) + std::string(name);
 }
 
-Status prove_enforcement(Context& context, Reactor& reactor, const std::string& directory) {
-  // libzmq leaves the file of an ipc socket behind.
-  struct Path {
-    std::string name;
-    ~Path() { ::unlink(name.c_str()); }
-  } const path{directory + "/zap-" + std::to_string(::getpid())};
-  SocketOptions options;
-  options.zap_domain = kRefuseDomain;
+Result<std::unique_ptr<ZapHandler>> ZapHandler::create(Context& context, Reactor& reactor,
+                                                       const std::string& state) {
+  auto socket = TRY(Socket::create(context, SocketKind::kRep, {}));
+  CHECK(socket.bind(kEndpoint));
+  return std::make_unique<Handler>(std::move(socket), reactor, state);
+}
+
+namespace {
+
+// Binds a socket by `bind`, connects to it, and fails unless the connection is refused.
+Status prove_refused(Context& context, Reactor& reactor, const SocketOptions& options,
+                     const std::function<Result<std::string>(Socket&)>& bind,
+                     const std::function<Address(const std::string&)>& address) {
   auto server = TRY(Socket::create(context, SocketKind::kRouter, options));
   auto watch = TRY(server.watch(
       context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
@@ -92,9 +115,9 @@ Status prove_enforcement(Context& context, Reactor& reactor, const std::string& 
     Socket& socket;
     ~Watched() { socket.unwatch(); }
   } const watched{server};
-  CHECK(server.bind("ipc://" + path.name));
+  const std::string endpoint = TRY(bind(server));
   auto client = TRY(Socket::create(context, SocketKind::kDealer, {}));
-  CHECK(client.connect("ipc://" + path.name));
+  CHECK(client.connect(address(endpoint)));
 
   // The handler that refuses runs in the same reactor.
   std::optional<int> seen;
@@ -110,6 +133,41 @@ Status prove_enforcement(Context& context, Reactor& reactor, const std::string& 
     return fail(
         "wire", "no-authentication",
         "a connection that should have been refused was not: this libzmq does not enforce ZAP");
+  }
+  return {};
+}
+
+}  // namespace
+
+Status prove_enforcement(Context& context, Reactor& reactor, const std::string& directory) {
+  // libzmq leaves the file of an ipc socket behind.
+  struct Path {
+    std::string name;
+    ~Path() { ::unlink(name.c_str()); }
+  } const path{directory + "/zap-" + std::to_string(::getpid())};
+  SocketOptions options;
+  options.zap_domain = kRefuseDomain;
+  return prove_refused(
+      context, reactor, options,
+      [&](Socket& server) -> Result<std::string> {
+        CHECK(server.bind("ipc://" + path.name));
+        return "ipc://" + path.name;
+      },
+      [](const std::string& endpoint) { return Address(endpoint); });
+}
+
+Status prove_curve(Context& context, Reactor& reactor, const CurveKeys& server,
+                   std::span<const std::string_view> names) {
+  for (const std::string_view name : names) {
+    const CurveKeys stranger = TRY(make_curve_keys());
+    CHECK(prove_refused(
+        context, reactor, {},
+        [&](Socket& socket) {
+          return socket.bind_curve("tcp://127.0.0.1:*", name, server.secret_key, -1);
+        },
+        [&](const std::string& endpoint) {
+          return Address(endpoint, CurveClient{server.public_key, stranger});
+        }));
   }
   return {};
 }

@@ -101,7 +101,7 @@ class Host final : public jobs::RunnerOutputs {
       : world_(world), name(number == 0 ? "runner" : "runner-" + std::to_string(number + 1)) {}
 
   void send(std::string_view name, std::string body) override;
-  std::uint64_t publish(std::string_view, std::string) override { return ++published; }
+  std::uint64_t publish(std::string_view, std::string, std::string_view) override { return ++published; }
   std::uint64_t acknowledged() const override { return acknowledged_upto; }
   Status start(const jobs::JobStart& start) override;
   void cancel(const wire::JobId& id, Duration) override;
