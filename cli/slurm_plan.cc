@@ -21,8 +21,8 @@ constexpr Duration kLongestPause = std::chrono::minutes(16);
 // The states of a job that is to run, or does.
 constexpr std::string_view kWaiting[] = {"PENDING",   "CONFIGURING",  "REQUEUED",
                                          "SUSPENDED", "REQUEUE_HOLD", "SPECIAL_EXIT"};
-constexpr std::string_view kRunning[] = {"RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING",
-                                         "STOPPED", "RESIZING"};
+constexpr std::string_view kRunning[] = {"RUNNING",   "COMPLETING", "STAGE_OUT",
+                                         "SIGNALING", "STOPPED",    "RESIZING"};
 
 template <std::size_t N>
 bool is_one_of(std::string_view state, const std::string_view (&states)[N]) {
@@ -80,7 +80,8 @@ Result<std::vector<SlurmJob>> read_squeue(std::string_view text) {
     parts.back() = rest;
     const auto id = number_of(parts[0]);
     if (count + 1 != parts.size() || !id || parts[1].empty())
-      return fail("slurm", "bad-answer", fmt::format("squeue's answer is not understood: {}", line));
+      return fail("slurm", "bad-answer",
+                  fmt::format("squeue's answer is not understood: {}", line));
     jobs.push_back({*id, std::string(parts[1]), slurm_seconds(parts[2]), slurm_seconds(parts[3]),
                     std::string(parts[4]), std::string(parts[5])});
   }
@@ -102,7 +103,8 @@ void SlurmPlan::failed_start(Step& step, Duration now) {
 
 void SlurmPlan::ended(const Known& known, Step& step, Duration now) {
   const SlurmJob& job = known.last;
-  const std::string reason = job.reason.empty() || job.reason == "None" ? "" : " (" + job.reason + ")";
+  const std::string reason =
+      job.reason.empty() || job.reason == "None" ? "" : " (" + job.reason + ")";
   // The script takes nine tenths of the time at most for the runner's lifetime.
   const bool by_walltime =
       job.state == "TIMEOUT" || (job.limit_s != 0 && job.elapsed_s * 10 >= job.limit_s * 8);
@@ -118,7 +120,8 @@ void SlurmPlan::ended(const Known& known, Step& step, Duration now) {
     return;
   }
   if (by_walltime && known.joined) {
-    step.said.push_back(fmt::format("{} has reached its walltime; another one takes its place", where(job)));
+    step.said.push_back(
+        fmt::format("{} has reached its walltime; another one takes its place", where(job)));
     return;
   }
   if (known.joined) {
@@ -136,9 +139,8 @@ SlurmPlan::Step SlurmPlan::look(const std::vector<SlurmJob>& jobs,
                                 const std::set<std::string>& joined, Duration now) {
   Step step;
   for (auto known = jobs_.begin(); known != jobs_.end();) {
-    const auto found = std::find_if(jobs.begin(), jobs.end(), [&](const SlurmJob& job) {
-      return job.id == known->first;
-    });
+    const auto found = std::find_if(jobs.begin(), jobs.end(),
+                                    [&](const SlurmJob& job) { return job.id == known->first; });
     Known& job = known->second;
     if (found != jobs.end()) {
       job.last = *found;
@@ -178,10 +180,10 @@ SlurmPlan::Step SlurmPlan::refused(const std::string& why, Duration now) {
   return step;
 }
 
-std::vector<std::uint64_t> SlurmPlan::live() const {
-  std::vector<std::uint64_t> ids;
-  for (const auto& [id, job] : jobs_) ids.push_back(id);
-  return ids;
+std::vector<SlurmJob> SlurmPlan::live() const {
+  std::vector<SlurmJob> jobs;
+  for (const auto& [id, job] : jobs_) jobs.push_back(job.last);
+  return jobs;
 }
 
 }  // namespace sluice::cli

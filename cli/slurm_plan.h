@@ -1,10 +1,10 @@
-// What `runner start --slurm` does next, decided from what Slurm says of its jobs and the session of
-// its runners. No process is started here, and no time is waited.
+// What `runner start --slurm` does next, decided from what Slurm says of its jobs and the session
+// of its runners. No process is started here, and no time is waited.
 //
 // A job is one runner. At most one is on its way: submitted, and its runner not joined. So a node,
 // an image or a join file that doesn't work costs a job at a time, and no queue fills with jobs
-// that will fail. After three starts in a row that came to nothing there is a pause, a minute first,
-// then twice as long each time up to sixteen.
+// that will fail. After three starts in a row that came to nothing there is a pause, a minute
+// first, then twice as long each time up to sixteen.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,10 @@ namespace sluice::cli {
 
 struct SlurmJob {
   std::uint64_t id = 0;
-  std::string state;             // "PENDING", "RUNNING", "NODE_FAIL", ...
-  std::uint64_t elapsed_s = 0;   // since it started
-  std::uint64_t limit_s = 0;     // its walltime; 0: it has none
-  std::string nodes, reason;     // for people
+  std::string state;            // "PENDING", "RUNNING", "NODE_FAIL", ...
+  std::uint64_t elapsed_s = 0;  // since it started
+  std::uint64_t limit_s = 0;    // its walltime; 0: it has none
+  std::string nodes, reason;    // for people
 };
 
 // What squeue(1) is asked for, and its answer. Error "slurm"/"bad-answer".
@@ -52,7 +52,7 @@ class SlurmPlan {
   Step refused(const std::string& why, Duration now);
 
   // Jobs that have not ended, the oldest first.
-  std::vector<std::uint64_t> live() const;
+  std::vector<SlurmJob> live() const;
   // All runners have left in order: nobody is to be started any more.
   bool over() const { return wanted_ == 0 && jobs_.empty(); }
   // Whether it stands still because of failed starts.

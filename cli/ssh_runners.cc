@@ -43,13 +43,15 @@ Restarts::Next Restarts::ended(int status, bool connected, Duration lived) {
   // A connection that was lost says nothing of what was connected to.
   if (connected && (status == kSshFailed || lived >= kLived)) failures_ = 0;
   ++failures_;
-  const std::string how = status == kSshFailed ? connected ? std::string("the connection was lost")
-                                                           : std::string("ssh can't connect")
-                          : status > 128 ? fmt::format("its runner was killed by signal {}", status - 128)
-                                         : fmt::format("its runner ended with status {}", status);
+  const std::string how =
+      status == kSshFailed
+          ? connected ? std::string("the connection was lost") : std::string("ssh can't connect")
+      : status > 128 ? fmt::format("its runner was killed by signal {}", status - 128)
+                     : fmt::format("its runner ended with status {}", status);
   // A host that was reached once may be rebooting.
   if (failures_ >= kMostFailures && !(status == kSshFailed && reached_))
-    return {Next::What::kGivenUp, {}, fmt::format("{}, {} times in a row; given up", how, failures_)};
+    return {
+        Next::What::kGivenUp, {}, fmt::format("{}, {} times in a row; given up", how, failures_)};
   const Duration delay = std::min(kLongestDelay, kFirstDelay * (1 << std::min(failures_ - 1, 10u)));
   return {Next::What::kAgain, delay,
           fmt::format("{}; tried again in {} s", how,
@@ -60,15 +62,16 @@ std::vector<std::string> ssh_command(const std::vector<std::string>& options,
                                      const std::string& host, const RunnerOrder& order) {
   std::vector<std::string> argv{"ssh", "-T"};
   argv.insert(argv.end(), options.begin(), options.end());
-  for (const char* ours : {"BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15",
-                           "ServerAliveCountMax=3"}) {
+  for (const char* ours :
+       {"BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=3"}) {
     argv.insert(argv.end(), {"-o", ours});
   }
   argv.insert(argv.end(), {"--", host});
   // One line without anything that some login shell reads in another way: the script comes over
   // standard input, of which `head -c` takes no byte more than it is told.
-  std::string command = fmt::format("exec sh -c 'eval \"$(head -c {})\"' sluice {} {}", kSshScript.size(),
-                                    shell_word(order.program), shell_word(order.session));
+  std::string command =
+      fmt::format("exec sh -c 'eval \"$(head -c {})\"' sluice {} {}", kSshScript.size(),
+                  shell_word(order.program), shell_word(order.session));
   for (const std::string& option : order.options) command += " " + shell_word(option);
   argv.push_back(std::move(command));
   return argv;
@@ -120,10 +123,12 @@ void SshRunners::connect(Host& host) {
   host.partial.clear();
   host.since = system_clock().monotonic();
   int input[2], output[2];
-  if (::pipe2(input, O_CLOEXEC) != 0) return after(host, {Restarts::Next::What::kGivenUp, {}, "no pipe"});
+  if (::pipe2(input, O_CLOEXEC) != 0)
+    return after(host, {Restarts::Next::What::kGivenUp, {}, "no pipe"});
   UniqueFd read_end(input[0]);
   host.input.reset(input[1]);
-  if (::pipe2(output, O_CLOEXEC) != 0) return after(host, {Restarts::Next::What::kGivenUp, {}, "no pipe"});
+  if (::pipe2(output, O_CLOEXEC) != 0)
+    return after(host, {Restarts::Next::What::kGivenUp, {}, "no pipe"});
   host.output.reset(output[0]);
   UniqueFd write_end(output[1]);
   ::fcntl(host.output.get(), F_SETFL, O_NONBLOCK);
