@@ -144,9 +144,10 @@ class Supervisor {
   int run();
   // Leaves nothing of a start that failed.
   void abandon() {
-    if (!signals_) return;
+    if (!lock_) return;
     kill_descendants();
     (void)remove_tree(paths_.runtime);
+    (void)write_description("stopped");
   }
   // Whether the command is gone is for the line's end to say: what isn't read any more is no loss.
   void tell(std::string_view line) {

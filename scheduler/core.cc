@@ -15,7 +15,9 @@ Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions o
       changes_(clock, outputs, *this), fleet_(options_.lease),
       narrator_({options_.session, options_.verb}, changes_, fleet_),
       dispatcher_(clock, store, outputs, changes_, fleet_, narrator_),
-      last_tick_(clock.monotonic()), last_beat_(last_tick_) {}
+      last_tick_(clock.monotonic()), last_beat_(last_tick_) {
+  dispatcher_.sign_by(options_.ticket_secret);
+}
 
 Core::~Core() = default;
 

@@ -39,6 +39,8 @@ struct CoreOptions {
   std::string verb;  // of the command that the session was started for
   std::uint64_t epoch = 1;
   Duration lease = kLease;
+  // Of a session that others join: by what the broker knows who was given an attempt.
+  std::string ticket_secret;
   // How often a runner and this scheduler say HEARTBEAT to each other; after how long without a
   // look the scheduler was stopped; after how long a silence a runner is forgotten.
   Duration heartbeat() const { return lease / 10; }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "model/names.h"
+#include "wire/access.h"
 #include "wire/snapshot.h"
 
 namespace sluice::scheduler {
@@ -190,6 +191,10 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, std::vector<std::str
   job.settings.bytes = loaded().packed_settings;
   job.skip_incomplete = run().verb() != Action::kPush;
   job.remotes = run().remotes(e, type.action);
+  if (!ticket_secret_.empty()) {
+    job.ticket = wire::job_ticket(ticket_secret_, job.id.job, job.id.attempt, runner.instance,
+                                  element.full_name);
+  }
   jobs.push_back(wire::encode(job));
   return true;
 }

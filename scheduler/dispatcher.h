@@ -29,6 +29,9 @@ class Dispatcher {
       : clock_(clock), store_(store), outputs_(outputs), changes_(changes), fleet_(fleet),
         narrator_(narrator) {}
 
+  // Has each JOB say by `secret` to whom it was given (access.md, A13).
+  void sign_by(std::string secret) { ticket_secret_ = std::move(secret); }
+
   // ---- A run begins.
   // Asks the store about elements that aren't known to be cached; those that are stay so in the
   // session. `loaded` is nobody else's yet; `change` gets what the store had.
@@ -88,6 +91,7 @@ class Dispatcher {
   bool order_asked_ = false;             // in this run
   std::optional<Duration> order_until_;  // nothing is given before, unless durations() comes
   bool stored_ = false;
+  std::string ticket_secret_;  // "": nobody comes from elsewhere
 };
 
 }  // namespace sluice::scheduler

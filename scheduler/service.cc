@@ -194,6 +194,8 @@ Status Service::start() {
   core.verb = session_verb(paths);
   core.epoch = options_.epoch;
   core.lease = lease_of_environment();
+  if (wire::listens_on_tcp(paths.state))
+    core.ticket_secret = TRY(wire::read_access_keys(paths.state)).ticket_secret;
   core_ = std::make_unique<Core>(system_clock(), *store_, *this, std::move(core));
   usage_ = std::make_unique<UsageMeter>(
       reactor_, [this](const wire::CacheSection& cache) { core_->set_cache(cache); });

@@ -7,7 +7,9 @@
 #include <string>
 #include <type_traits>
 
+#include "wire/access.h"
 #include "wire/events.h"
+#include "wire/joined.h"
 #include "wire/messages.h"
 
 namespace sluice::testing {
@@ -172,6 +174,23 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(LoadInput);
   SLUICE_MESSAGE(LoadWanted);
   SLUICE_MESSAGE(SourceList);
+  SLUICE_MESSAGE(JobInput);
+  SLUICE_MESSAGE(Drain);
+  SLUICE_MESSAGE(Goodbye);
+  SLUICE_MESSAGE(RunnerInfo);
+  SLUICE_MESSAGE(RunnerList);
+  SLUICE_MESSAGE(RunnerArguments);
+  SLUICE_MESSAGE(EnrolArguments);
+  SLUICE_MESSAGE(Enrolled);
+  SLUICE_MESSAGE(RevokeArguments);
+  SLUICE_MESSAGE(CurveKeys);
+  SLUICE_MESSAGE(AccessKeys);
+  SLUICE_MESSAGE(AccessEntry);
+  SLUICE_MESSAGE(AccessList);
+  SLUICE_MESSAGE(ListenPlan);
+  SLUICE_MESSAGE(JoinTicket);
+  SLUICE_MESSAGE(RunnerPlace);
+  SLUICE_MESSAGE(Joined);
 #undef SLUICE_MESSAGE
 #undef SLUICE_MODEL
 }
