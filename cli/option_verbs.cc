@@ -646,7 +646,7 @@ void Parser::add_runner() {
   start->footer(
       "Runs until the session ends or SIGINT or SIGTERM comes: then the runners finish what they "
       "build, and leave.\nA second signal doesn't wait for that.\n"
-      "OPTIONS are ssh's or sbatch's own, after '--':\n"
+      "ENGINE-OPTIONS are ssh's or sbatch's own, after '--':\n"
       "  sluice runner start --ssh hostb,hostc -- -l builder\n"
       "  sluice runner start --slurm 20 -- --partition=build -t 2:00:00\n");
   auto* ssh = once_each(start->add_option("--ssh", runner_start_.ssh,
@@ -663,7 +663,7 @@ void Parser::add_runner() {
   value(*start, "--program", runner_start_.program, "PATH",
         "How `sluice` is called there (default: sluice)");
   runner_options(*start, runner_start_.join);
-  start->add_option("options", runner_start_.engine_options)->type_name("OPTIONS");
+  start->add_option("options", runner_start_.engine_options)->type_name("ENGINE-OPTIONS");
   start->callback([this] {
     const Strings& options = runner_start_.engine_options;
     if (!options.empty() && !options.front().starts_with('-'))
