@@ -22,6 +22,7 @@
 #include "project/user_config.h"
 #include "wire/access.h"
 #include "wire/control.h"
+#include "wire/handshake.h"
 #include "wire/hello.h"
 #include "wire/reactor.h"
 
@@ -231,6 +232,17 @@ Result<std::string> enrol(const wire::JoinTicket& ticket, const wire::EnrolArgum
   wire::Reactor reactor;
   auto address = TRY(wire::address_of(ticket, "control", ticket.enrolment));
   const std::string endpoint = address.endpoint;
+  if (auto shaken = wire::try_handshake(context, address, timeout); !shaken) {
+    const bool expired = ticket.expires != 0 && ticket.expires < system_clock().wall_ns();
+    if (expired && shaken.error().reason == "not-let-in") {
+      return fail("join", "expired",
+                  fmt::format("The join file of session {} has expired at {}", ticket.session,
+                              utc(ticket.expires)));
+    }
+    return fail(
+        "join", shaken.error().reason,
+        fmt::format("Session {} can't be joined: {}", ticket.session, shaken.error().message));
+  }
   auto client = TRY(
       wire::ControlClient::create(context, reactor, address, client_hello(wire::kControlProtocol)));
   std::optional<wire::Reply> answer;
@@ -242,13 +254,8 @@ Result<std::string> enrol(const wire::JoinTicket& ticket, const wire::EnrolArgum
   reactor.run();
   client.reset();
   if (answer->status == "unknown") {
-    std::string why = "it can't be reached, or the join file's key is not taken there";
-    if (ticket.expires != 0 && ticket.expires < system_clock().wall_ns())
-      why = fmt::format("the join file has expired at {}", utc(ticket.expires));
-    return fail(
-        "join",
-        ticket.expires != 0 && ticket.expires < system_clock().wall_ns() ? "expired" : "no-answer",
-        fmt::format("No answer from session {} at {}: {}", ticket.session, endpoint, why));
+    return fail("join", "no-answer",
+                fmt::format("No answer from session {} at {}", ticket.session, endpoint));
   }
   if (answer->status != "done") {
     if (answer->error) return tl::unexpected<Error>(answer->error->to_error());

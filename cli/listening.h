@@ -51,8 +51,9 @@ inline constexpr Duration kJoinTimeout = std::chrono::seconds(20);
 
 // Makes a key pair of one's own and enrols it. `name`: what one wants to be called; `directory`, of
 // mode 0700, gets `joined` and, for runners, tls.key and tls.crt. What was enrolled from there
-// before is enrolled still, under the same name. Errors: domain "join" ("no-answer": nobody at that
-// address takes the join file's key, or can be reached, for `timeout`), those of the broker.
+// before is enrolled still, under the same name. Errors: domain "join"
+// ("expired", "not-let-in", "wrong-key"; "unreachable" and "no-answer" after `timeout`), those of
+// the broker.
 Result<wire::Joined> join_session(const wire::JoinTicket& ticket, const std::string& name,
                                   const std::string& directory, Duration timeout);
 
