@@ -436,6 +436,60 @@ TEST_CASE("J61: at the end nothing new is taken and all is cancelled") {
   CHECK(b.runner->idle());
 }
 
+TEST_CASE(
+    "a runner that drains gives back what waits, and leaves when the rest has ended (J92, J93)") {
+  Bench bench;
+  bench.give({bench.job(1), bench.job(2), bench.job(3), bench.job(4)});
+  REQUIRE(bench.started() == Numbers{1, 2});
+  bench.runner->drain("its lifetime is over");
+  const auto drain = bench.fake.last<wire::Drain>();
+  REQUIRE(drain.has_value());
+  CHECK(drain->why == "its lifetime is over");
+  REQUIRE(drain->returned.size() == 2);
+  CHECK(drain->returned[0].job == 3);
+  CHECK(drain->returned[1].job == 4);
+  // What was under way to it comes back, too, and starts nothing.
+  bench.give({bench.job(5)});
+  CHECK(bench.fake.last<wire::Drain>()->returned == std::vector<wire::JobId>{{5, 1}});
+  CHECK_FALSE(bench.runner->leave_if_drained());
+  bench.result(1);
+  CHECK_FALSE(bench.runner->leave_if_drained());
+  bench.result(2);
+  CHECK(bench.started() == Numbers{1, 2});
+  // The results are still to be acknowledged.
+  CHECK_FALSE(bench.runner->leave_if_drained());
+  bench.say(wire::ResultAck{{{1, 1}, {2, 1}}});
+  CHECK(bench.fake.count(wire::Goodbye::kName) == 0);
+  CHECK(bench.runner->leave_if_drained());
+  CHECK(bench.fake.count(wire::Goodbye::kName) == 1);
+}
+
+TEST_CASE("a runner drains when the scheduler says so, and its HELLO tells (J90, J92)") {
+  Bench bench;
+  bench.give({bench.job(1), bench.job(2), bench.job(3)});
+  bench.say(wire::Drain{"the host is to be updated"});
+  CHECK(bench.fake.last<wire::Drain>()->returned.size() == 1);
+  CHECK_FALSE(bench.runner->told_to_leave());
+  bench.runner->on_connected();
+  CHECK(bench.fake.last<wire::RunnerHello>()->draining);
+  wire::Drain now;
+  now.now = true;
+  bench.say(now);
+  CHECK(bench.runner->told_to_leave());
+}
+
+TEST_CASE("how long a runner was idle counts from the last beat at which it had something") {
+  Bench bench;
+  bench.clock.advance(std::chrono::seconds(5));
+  CHECK(bench.runner->idle_for() == std::chrono::seconds(5));
+  bench.give({bench.job(1)});
+  CHECK(bench.runner->idle_for() == std::chrono::seconds(0));
+  bench.runner->on_beat();
+  bench.result(1);
+  bench.clock.advance(std::chrono::seconds(2));
+  CHECK(bench.runner->idle_for() == std::chrono::seconds(2));
+}
+
 TEST_CASE("An outbox with a torn tail keeps what is whole") {
   TemporaryDirectory directory;
   const std::string path = directory / "outbox.log";

@@ -24,6 +24,18 @@ constexpr int kZapEnforceDomain = 93;
 
 // How long somebody from elsewhere may take until his key is known.
 constexpr int kTcpHandshakeMs = 10000;
+// After how long a machine that doesn't answer is taken to be cut off: the connection ends, and is
+// made again as soon as that works, which TCP by itself would find out after minutes.
+constexpr int kTcpSilenceMs = 20000;
+constexpr int kTcpConnectMs = 5000;
+
+bool set_tcp_options(void* handle) {
+  const int on = 1;
+  return zmq_setsockopt(handle, ZMQ_TCP_MAXRT, &kTcpSilenceMs, sizeof kTcpSilenceMs) == 0 &&
+         zmq_setsockopt(handle, ZMQ_HEARTBEAT_TIMEOUT, &kTcpSilenceMs, sizeof kTcpSilenceMs) == 0 &&
+         zmq_setsockopt(handle, ZMQ_CONNECT_TIMEOUT, &kTcpConnectMs, sizeof kTcpConnectMs) == 0 &&
+         zmq_setsockopt(handle, ZMQ_IPV6, &on, sizeof on) == 0;
+}
 
 int zmq_kind(SocketKind kind) {
   switch (kind) {
@@ -182,8 +194,7 @@ Result<std::string> Socket::bind_curve(const std::string& endpoint, std::string_
       zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, domain.data(), domain.size()) == 0 &&
       zmq_setsockopt(handle_, kZapEnforceDomain, &on, sizeof on) == 0 &&
       zmq_setsockopt(handle_, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms) == 0 &&
-      zmq_setsockopt(handle_, ZMQ_IPV6, &on, sizeof on) == 0 &&
-      zmq_setsockopt(handle_, ZMQ_USE_FD, &use_fd, sizeof use_fd) == 0;
+      set_tcp_options(handle_) && zmq_setsockopt(handle_, ZMQ_USE_FD, &use_fd, sizeof use_fd) == 0;
   if (!fine) return socket_error("zmq_setsockopt");
   CHECK(bind(endpoint));
   return last_endpoint();
@@ -199,11 +210,9 @@ Status Socket::connect(const Address& address) {
     const auto set = [&](int option, const std::string& key) {
       return zmq_setsockopt(handle_, option, key.c_str(), key.size() + 1) == 0;
     };
-    const int on = 1;
     if (!set(ZMQ_CURVE_SERVERKEY, address.curve->server_key) ||
         !set(ZMQ_CURVE_PUBLICKEY, address.curve->keys.public_key) ||
-        !set(ZMQ_CURVE_SECRETKEY, address.curve->keys.secret_key) ||
-        zmq_setsockopt(handle_, ZMQ_IPV6, &on, sizeof on) != 0)
+        !set(ZMQ_CURVE_SECRETKEY, address.curve->keys.secret_key) || !set_tcp_options(handle_))
       return socket_error("a key for " + address.endpoint);
   }
   if (zmq_connect(handle_, address.endpoint.c_str()) != 0)

@@ -38,9 +38,10 @@ class Ssh(EngineTest):
             host.write("/root/.ssh/authorized_keys", public, 0o600)
             host.write("/root/sshd_config", "ListenAddress %s\nHostKey /root/host_key\nPermitRootLogin yes\nUsePAM no\nPidFile none\n"
                                             "StrictModes no\nPasswordAuthentication no\n" % host.address)
-            self.start_sshd(host)
         hosts[0].write("/root/.ssh/known_hosts", known)
         hosts[0].write("/root/ssh_config", "StrictHostKeyChecking yes\n")
+        for host in hosts.hosts[1:]:
+            self.start_sshd(host)
 
     def start_sshd(self, host):
         host.write("/run/sshd/is-there", "")
