@@ -129,8 +129,8 @@ void SlurmPlan::ended(const Known& known, Step& step, Duration now) {
     return;
   }
   step.warnings.push_back(fmt::format(
-      "{} ended before its runner had joined: {}{}; its output (slurm-{}.out, where --output says "
-      "nothing else) says why",
+      "{} ended before its runner had joined: {}{}; its output says why (/tmp/slurm-{}.out there, "
+      "unless --output or --chdir was given)",
       where(job), job.state, reason, job.id));
   failed_start(step, now);
 }

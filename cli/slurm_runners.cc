@@ -67,7 +67,8 @@ Result<SlurmRunners::Answer> SlurmRunners::ask(const std::vector<std::string>& a
 }
 
 std::vector<std::string> SlurmRunners::sbatch(const std::vector<std::string>& more) const {
-  std::vector<std::string> argv{"sbatch"};
+  // A node need not have the directory that this is called in, where Slurm would write the output.
+  std::vector<std::string> argv{"sbatch", "--chdir=/tmp"};
   argv.insert(argv.end(), options_.begin(), options_.end());
   // A job that was lost is replaced here, and not by Slurm as well.
   argv.insert(argv.end(), {"--no-requeue", "--job-name=" + job_name_});

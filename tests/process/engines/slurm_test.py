@@ -6,6 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 import slurm
 from engine_test_case import LABEL, TIMEOUT, EngineTest, elsewhere
 from hosts import why_not
