@@ -57,6 +57,7 @@ int run_session_start(Invocation& invocation, const SessionStartCommand& command
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);
 int run_session_revoke(Invocation& invocation, const SessionRevokeCommand& command);
 int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command);
+int run_runner_start(Invocation& invocation, const RunnerStartCommand& command);
 int run_runner_list(Invocation& invocation, const RunnerListCommand& command);
 int run_runner_control(Invocation& invocation, const RunnerControlCommand& command);
 int run_session_control(Invocation& invocation, const SessionControlCommand& command);

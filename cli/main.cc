@@ -29,6 +29,7 @@ struct Dispatch {
   int operator()(const SessionStartCommand& c) { return run_session_start(invocation, c); }
   int operator()(const SessionRevokeCommand& c) { return run_session_revoke(invocation, c); }
   int operator()(const RunnerJoinCommand& c) { return run_runner_join(invocation, c); }
+  int operator()(const RunnerStartCommand& c) { return run_runner_start(invocation, c); }
   int operator()(const RunnerListCommand& c) { return run_runner_list(invocation, c); }
   int operator()(const RunnerControlCommand& c) { return run_runner_control(invocation, c); }
   int operator()(const SessionAttachCommand& c) { return run_session_attach(invocation, c); }

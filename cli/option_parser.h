@@ -149,6 +149,7 @@ class Parser {
   SessionStartCommand session_start_;
   SessionRevokeCommand revoke_;
   RunnerJoinCommand runner_join_;
+  RunnerStartCommand runner_start_;
   RunnerListCommand runner_list_;
   RunnerControlCommand runner_control_;
   std::string free_;

@@ -611,27 +611,72 @@ void Parser::add_session() {
   }
 }
 
+namespace {
+
+// What a runner is told by whoever starts it.
+void runner_options(CLI::App& app, RunnerJoinCommand& into) {
+  value(app, "--slots", into.slots, "N",
+        "How many builds at once (default: half as many as there are processors)")
+      ->check(CLI::Validator(CLI::Range(1u, wire::kMostJobs)).description(""));
+  once_each(app.add_option("--label", into.labels,
+                           "What elements may ask for by `runner-labels`; may be repeated"))
+      ->type_name("LABEL");
+  value(app, "--cache", into.cache, "DIRECTORY", "The store of the runner");
+  value(app, "--address", into.address, "HOST",
+        "Where the session is reached, in place of the join file's host");
+  duration(app, "--idle", into.idle_s, "Leave after so long without a job");
+  duration(app, "--lifetime", into.lifetime_s,
+           "Take no more jobs after so long, and leave when the last has ended");
+}
+
+}  // namespace
+
 void Parser::add_runner() {
   auto* group = add_verb(app_, "runner", "Have other machines build for a session");
   group->require_subcommand(1);
   auto* join = add_verb(*group, "join", "Build for the session of a join file, until that ends");
   join->footer("FILE is the runner.json of `session start --listen` or `build --listen`.\n");
   join->add_option("file", runner_join_.file)->type_name("FILE")->required();
-  value(*join, "--slots", runner_join_.slots, "N",
-        "How many builds at once (default: half as many as there are processors)")
-      ->check(CLI::Validator(CLI::Range(1u, wire::kMostJobs)).description(""));
-  once_each(join->add_option("--label", runner_join_.labels,
-                             "What elements may ask for by `runner-labels`; may be repeated"))
-      ->type_name("LABEL");
-  value(*join, "--cache", runner_join_.cache, "DIRECTORY", "The store of this runner");
+  runner_options(*join, runner_join_);
   value(*join, "--name", runner_join_.name, "NAME",
         "What the session calls it (default: the machine's name)");
-  value(*join, "--address", runner_join_.address, "HOST",
-        "Where the session is reached, in place of the file's host");
-  duration(*join, "--idle", runner_join_.idle_s, "Leave after so long without a job");
-  duration(*join, "--lifetime", runner_join_.lifetime_s,
-           "Take no more jobs after so long, and leave when the last has ended");
   on(join, [this] { return Command(runner_join_); });
+  auto* start =
+      add_verb(*group, "start", "Start runners on other machines, and end them with the session");
+  start->footer(
+      "Runs until the session ends or SIGINT or SIGTERM comes: then the runners finish what they "
+      "build, and leave.\nA second signal doesn't wait for that.\n"
+      "ENGINE-OPTIONS are ssh's or sbatch's own, after '--':\n"
+      "  sluice runner start --ssh hostb,hostc -- -l builder\n"
+      "  sluice runner start --slurm 20 -- --partition=build -t 2:00:00\n");
+  auto* ssh = once_each(start->add_option("--ssh", runner_start_.ssh,
+                                          "A runner on each of these hosts, with commas between "
+                                          "them; may be repeated"))
+                  ->type_name("HOSTS")
+                  ->delimiter(',')
+                  ->take_all();
+  value(*start, "--slurm", runner_start_.slurm, "N", "As many jobs of Slurm, a runner each")
+      ->check(CLI::Validator(CLI::Range(1u, wire::kMostJobs)).description(""))
+      ->excludes(ssh);
+  value(*start, "--session", runner_start_.id, "ID",
+        "The session (default: the newest that lives)");
+  value(*start, "--program", runner_start_.program, "PATH",
+        "How `sluice` is called there (default: sluice)");
+  runner_options(*start, runner_start_.join);
+  start->add_option("options", runner_start_.engine_options)->type_name("ENGINE-OPTIONS");
+  start->callback([this] {
+    const Strings& options = runner_start_.engine_options;
+    if (!options.empty() && !options.front().starts_with('-'))
+      throw CLI::ValidationError(
+          "OPTIONS", fmt::format("'{}' is no option of ssh or sbatch", options.front()));
+    for (const std::string& host : runner_start_.ssh) {
+      if (host.empty() || host.starts_with('-'))
+        throw CLI::ValidationError("--ssh", fmt::format("'{}' is no host", host));
+    }
+    if (runner_start_.ssh.empty() && runner_start_.slurm == 0)
+      throw CLI::ValidationError("runner start", "--ssh or --slurm must say where");
+  });
+  on(start, [this] { return Command(runner_start_); });
   auto* list = add_verb(*group, "list", "List the runners of a session");
   list->add_option("id", runner_list_.id)->type_name("ID");
   list->add_flag("--json", runner_list_.json, "Print a JSON document");

@@ -215,6 +215,14 @@ struct RunnerJoinCommand {
   std::string address;                       // the session's host, in place of the file's
   std::uint32_t idle_s = 0, lifetime_s = 0;  // 0: for ever
 };
+struct RunnerStartCommand {
+  std::vector<std::string> ssh;  // hosts
+  std::uint32_t slurm = 0;       // jobs
+  std::string id;                // of the session
+  RunnerJoinCommand join;        // what each runner is started with; its file and name are not used
+  std::string program = "sluice";           // there
+  std::vector<std::string> engine_options;  // of ssh or sbatch
+};
 struct RunnerListCommand {
   std::string id;
   bool json = false;
@@ -242,7 +250,7 @@ using Command =
                  ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
                  ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
                  SessionAttachCommand, SessionControlCommand, SessionRevokeCommand,
-                 RunnerJoinCommand, RunnerListCommand, RunnerControlCommand>;
+                 RunnerJoinCommand, RunnerStartCommand, RunnerListCommand, RunnerControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

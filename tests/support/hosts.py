@@ -240,11 +240,30 @@ class Hosts:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(host.pid, signal.SIGKILL)
         host.process.stdin.close()
-        host.process.wait(DEADLINE)
+        deadline = time.monotonic() + DEADLINE
+        while host.process.poll() is None:
+            self._reap_orphans()
+            if time.monotonic() > deadline:
+                raise RuntimeError("%s can't be switched off" % host.name)
+            time.sleep(0.005)
         host.process.stdout.close()
         host.process = host.pid = None
         # The kernel takes an interface away some time after its namespace; the next one has its name.
         self._switch("ip", "link", "del", self._port(i), check=False)
+
+    @staticmethod
+    def _reap_orphans():
+        """A host is gone when all of its processes were waited for. Where the test is a subreaper, as SluiceTest is, it is the
+        parent of commands whose stand-in was killed; nobody else waits for these."""
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                with open("/proc/%s/status" % entry, encoding="utf-8") as file:
+                    status = dict(line.split(":", 1) for line in file.read().splitlines() if ":" in line)
+                # Of another PID namespace than ours, so no process that the test has started itself.
+                if status["State"].split()[0] == "Z" and int(status["PPid"]) == os.getpid() and len(status["NSpid"].split()) > 1:
+                    os.waitpid(int(entry), os.WNOHANG)
 
     # ---- Network
 
