@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/threads.h"
 #include "base/try.h"
 #include "remote/grpc.h"
 #include "store/capture.h"
@@ -224,7 +225,9 @@ class Execution final : public reapi::Execution::Service {
       task->name = fmt::format("operations/{}", shared_.asked);
       shared_.tasks[task->name] = task;
     }
-    task->thread = std::thread([this, task] { work(*task); });
+    auto started = start_thread([this, task] { work(*task); });
+    if (!started) return {grpc::StatusCode::RESOURCE_EXHAUSTED, started.error().message};
+    task->thread = std::move(*started);
     return listen(context, task, writer);
   }
 

@@ -11,8 +11,11 @@ import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SPEC = os.path.join(ROOT, "spec")
-LETTERS = {"control": "C", "jobs": "J", "plugins": "H", "records": "R", "sandbox": "S", "session": "P", "snapshot": "L"}
-UNTESTED = {}
+LETTERS = {"access": "A", "control": "C", "jobs": "J", "plugins": "H", "records": "R", "sandbox": "S", "session": "P", "snapshot": "L"}
+UNTESTED = {
+    "S52": "clients of these services are recc and trexe, which Debian 12 doesn't have: tried by hand (remote/README.md)",
+    "S53": "as S52",
+}
 
 NUMBER = re.compile(r"- \*\*([A-Z])(\d+[a-z]?)\.?\*\* ")
 CITED = re.compile(r"\b([%s])(\d+[a-z]?)(?:(?: to |–|-)\1(\d+))?\b" % "".join(LETTERS.values()))
@@ -91,7 +94,7 @@ class Shalls(unittest.TestCase):
     def test_what_is_cited_is_there(self):
         there = {number for all_of_it in requirements().values() for number, _, _ in all_of_it}
         # In test names and the like, "(J13, R4)" or "J13: ": a letter and digits elsewhere may be anything.
-        claim = re.compile(r"\"(?:([^\"\n]*)\(((?:[JRCSPL]\d+[a-z]?(?:, | to |–|-)?)+)\)|((?:[JRCSPL]\d+[a-z]?(?:, | to |–|-)?)+): )")
+        claim = re.compile(r"\"(?:([^\"\n]*)\(((?:[AJRCSPL]\d+[a-z]?(?:, | to |–|-)?)+)\)|((?:[AJRCSPL]\d+[a-z]?(?:, | to |–|-)?)+): )")
         for path in tests():
             for found in claim.finditer(read(path)):
                 for number in citations(found.group(2) or found.group(3)):

@@ -258,6 +258,7 @@ class Access(SluiceTest):
         return False
 
     def test_a_broker_that_is_started_again_knows_everybody(self):
+        """A session listens at the same ports, and knows the same keys, as long as it is resumed (A1)."""
         session = self.listen()
         keys, _ = self.enrol("observe", "eve")
         self.kill("sluice-broker")
@@ -274,6 +275,33 @@ class Access(SluiceTest):
         self.assertEqual(self.ports(), before)
         resumed.signal(15)
         resumed.wait()
+
+    def test_a_runner_that_joins(self):
+        """Its keys stay where they are, and what it is called, from one start to the next (A41, J91)."""
+        session = self.listen()
+        epochs = []
+        for _ in range(2):
+            runner = self.start("runner", "join", "runner.json", "--name", "one", "--idle", "1s", cwd=self.at)
+            self.assertEqual(runner.wait(), 0, runner)
+            self.assertIn("as one,", runner.stderr)
+            place = os.path.join(self.env["XDG_STATE_HOME"], "sluice/joined", session + "-one")
+            self.assertEqual(stat.S_IMODE(os.stat(place).st_mode), 0o700)
+            for name in ("joined", "tls.key", "tls.crt", "cas.crt", "outbox-one.log"):
+                self.assertEqual(stat.S_IMODE(os.stat(os.path.join(place, name)).st_mode), 0o600, name)
+            with open(os.path.join(place, "joined"), "rb") as file:
+                epochs.append(msgpack.unpackb(file.read())["epoch"])
+        self.assertLess(*epochs)
+
+    def test_a_runner_that_is_revoked(self):
+        """It ends, and says why (J94)."""
+        self.listen()
+        runner = self.start("runner", "join", "runner.json", "--name", "one", cwd=self.at)
+        self.wait_until(lambda: "one" in self.sluice("runner", "list", cwd=self.at).stdout, "the runner")
+        self.sluice("session", "revoke", "one", cwd=self.at)
+        self.assertEqual(runner.wait(), 1)
+        self.assertIn("its key was revoked", runner.stderr)
+        again = self.sluice("runner", "join", "runner.json", "--name", "one", cwd=self.at, status=1)
+        self.assertIn("This key was revoked", again.stderr)
 
     def test_crowds_and_loiterers(self):
         """Connections that say nothing, or a byte at a time, keep nobody out for long."""

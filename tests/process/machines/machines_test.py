@@ -243,7 +243,7 @@ class Machines(Gates, SluiceTest):
         self.wait_until(lambda: self.runners()["host1"]["silent"] < 5, "the machine that was cut off")
 
     def test_session_host_dies(self):
-        """The session's host dies and is started again: the session goes on, with the runners that have waited for it."""
+        """The session's host dies and is started again: the session goes on, with the runners that have waited for it (J95, J96)."""
         joined, build = self.busy()
         there = self.gates_of(1)
         self.assertTrue(there)
