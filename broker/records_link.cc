@@ -233,7 +233,8 @@ void RecordsLink::beat() {
     PeerState& state = peer->second;
     if (++state.silent > kExpiryBeats) {
       gone_.push_back(peer->first);
-    } else if (++state.unasked >= kQuietBeats || readers_.contains(peer->first)) {
+    } else if (++state.unasked >= kQuietBeats || readers_.contains(peer->first) ||
+               undrained_.contains(peer->first)) {
       state.unasked = 0;
       tell(peer, wire::Heartbeat::kName, heartbeat);
     }
