@@ -166,7 +166,7 @@ TEST_CASE("J73: what waits for a runner is said in the status area, as long as i
 }
 
 TEST_CASE("what becomes of runners is a line like others") {
-  Bench bench;
+  Bench bench(160);
   bench.renderer->record(packed({{"v", 1},
                                  {"type", "runner.quarantined"},
                                  {"time", 0},
