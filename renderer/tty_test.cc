@@ -175,7 +175,7 @@ TEST_CASE("what becomes of runners is a line like others") {
                                  {"detail", "its first 3 jobs ended in errors"},
                                  {"runner", {{"name", "b"}, {"host", "h"}}}}));
   bench.run(1s);
-  CHECK(bench.terminal.text().find("WARN    Runner b gets no more jobs") != std::string::npos);
+  CHECK(bench.terminal.text().find("WARNING Runner b gets no more jobs") != std::string::npos);
   CHECK(bench.terminal.text().find("its first 3 jobs ended in errors") != std::string::npos);
 }
 
