@@ -144,7 +144,7 @@ class Supervisor {
   int run();
   // Leaves nothing of a start that failed.
   void abandon() {
-    if (!lock_) return;
+    if (!locked_) return;
     kill_descendants();
     (void)remove_tree(paths_.runtime);
     (void)write_description("stopped");
@@ -181,6 +181,7 @@ class Supervisor {
   SupervisorOptions options_;
   wire::SessionPaths paths_;
   UniqueFd lock_;            // its content is epoch_
+  bool locked_ = false;      // the session is ours
   std::uint64_t epoch_ = 0;  // the largest that a child of this session was given
   UniqueFd signals_;
   UniqueFd null_;
@@ -314,7 +315,10 @@ Status Supervisor::take_lock() {
       }, there{};
       const bool same = ::fstat(lock_.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
                         ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-      if (same) return paths_.make();
+      if (same) {
+        locked_ = true;
+        return paths_.make();
+      }
     } else if (lock_ && errno != EWOULDBLOCK && errno != EINTR) {
       return fail_errno(errno, path);
     }

@@ -248,17 +248,19 @@ RunnerOptions Service::runner_options(wire::Hello hello) const {
   options.offer.processors = options.processors;
   options.place = place_;
   options.offer.platform = sandbox::host_platform();
+  if (place_) {
+    options.offer.remote = true;
+    options.offer.machine = sandbox::machine_id();
+    options.offer.fingerprint = sandbox::build_fingerprint();
+  }
   if (!joined()) {
     options.slots = slots_of(options_.paths);
     return options;
   }
   const wire::RunnerPlace& place = options_.paths.joined->place;
   options.slots = place.slots;
-  options.offer.remote = true;
   options.offer.labels = place.labels;
   options.offer.emulates = sandbox::emulated_platforms();
-  options.offer.machine = sandbox::machine_id();
-  options.offer.fingerprint = sandbox::build_fingerprint();
   if (place.lifetime_s > 0)
     options.leaves_at = system_clock().monotonic() + std::chrono::seconds(place.lifetime_s);
   return options;

@@ -12,7 +12,8 @@ namespace sluice::scheduler {
 
 Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions options)
     : clock_(clock), store_(store), outputs_(outputs), options_(std::move(options)),
-      changes_(clock, outputs, *this), fleet_(options_.lease),
+      changes_(clock, outputs, *this),
+      fleet_(options_.lease, options_.listens ? kReturn : Duration::zero()),
       choice_({options_.platform, options_.listens}, fleet_),
       narrator_({options_.session, options_.verb}, changes_, fleet_),
       dispatcher_(clock, store, outputs, changes_, fleet_, choice_, narrator_),

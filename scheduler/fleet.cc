@@ -268,7 +268,7 @@ void Fleet::give(const wire::JobId& id, Action action, const std::string& instan
 void Fleet::doubt(const wire::JobId& id, Action action, bool started, const std::string& instance,
                   Duration now) {
   // A runner of another machine finds out, and comes back, when its connection does.
-  const Duration patience = instance == wire::kRunnerName ? lease_ : std::max(lease_, kReturn);
+  const Duration patience = instance == wire::kRunnerName ? lease_ : patience_;
   note(named(instance), {.id = id,
                          .action = action,
                          .state = Lease::State::kInDoubt,

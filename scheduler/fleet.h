@@ -111,7 +111,10 @@ class FleetWatcher {
 // All runners of a session. One thread. References to runners hold until forget_silent().
 class Fleet {
  public:
-  explicit Fleet(Duration lease) : lease_(lease) {}
+  // `patience`: how long, after a restart, runners of other machines that had attempts are waited
+  // for, when that is longer than a lease.
+  explicit Fleet(Duration lease, Duration patience = Duration::zero())
+      : lease_(lease), patience_(std::max(lease, patience)) {}
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
   // `watcher` must outlive the fleet, or nothing may happen to runners after it.
@@ -224,6 +227,7 @@ class Fleet {
   void in_rankings(const Each& each);
 
   const Duration lease_;
+  const Duration patience_;
   FleetWatcher* watcher_ = nullptr;
   std::map<std::string, Runner, std::less<>> runners_;  // by instance
   std::map<std::string_view, Runner*> known_;

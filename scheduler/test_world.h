@@ -393,6 +393,8 @@ struct World {
     result.id = job.id;
     result.status = status;
     result.elapsed = 1'000'000'000;
+    // What a runner from elsewhere has uploaded, which others don't say.
+    if (job.action == Action::kBuild) result.artifact_message = {"good", 1};
     if (status != Outcome::kSuccess && status != Outcome::kKilled) {
       result.error =
           wire::ErrorBody{.domain = "element", .reason = "command", .message = "Command failed"};

@@ -175,6 +175,7 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(LoadWanted);
   SLUICE_MESSAGE(SourceList);
   SLUICE_MESSAGE(JobInput);
+  SLUICE_MESSAGE(RunnerSection);
   SLUICE_MESSAGE(Drain);
   SLUICE_MESSAGE(Goodbye);
   SLUICE_MESSAGE(RunnerInfo);

@@ -70,7 +70,8 @@ class Ssh(EngineTest):
         for number in (1, 2):
             self.open_gate(number)
         self.assertEqual(build.wait(TIMEOUT), 0, build)
-        self.assertEqual({name: runner["done"] for name, runner in self.runners().items()}, {"host1": 1, "host2": 1})
+        # What both need was built by one of them.
+        self.assertEqual(sorted(runner["done"] > 0 for name, runner in self.runners().items() if name in ("host1", "host2")), [True, True])
         # Told to end it has them finish and leave; the status tells of the host that was not reached.
         self.wait_for_text(start, "host9: ssh can't connect, 3 times in a row; given up")
         start.signal(signal.SIGTERM)

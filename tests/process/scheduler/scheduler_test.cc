@@ -133,6 +133,7 @@ class RawRunner {
     message.host = "here";
     message.slots = 1;
     message.remote = remote;
+    if (remote) message.fingerprint = sandbox::build_fingerprint();
     message.running = std::move(running);
     message.outbox = std::move(outbox);
     say(message);
