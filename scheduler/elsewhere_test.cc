@@ -301,7 +301,7 @@ TEST_CASE("J40: the machine is known of what a scheduler before gave, and of wha
   world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
   world.started("one", world.out->take_jobs("one").at(0).id);
   world.start();
-  world.pass(seconds(11));  // nobody comes back: its lease is over
+  world.pass(kReturn + seconds(1));  // nobody comes back (J96)
   world.hello("runner");
   world.join("two", 1, [](auto& m) { m.labels = {"big"}; });
   world.started("two", world.out->take_jobs("two").at(0).id);

@@ -47,9 +47,9 @@ T read(std::string_view packed) {
 namespace jobs {
 struct RunnerState {
   static void print_to(Text& out, const Runner& runner) {
-    print(out, "{} {}{}{}{}{} {} {} ", runner.connection_, +runner.greeted_,
+    print(out, "{} {}{}{}{}{} {} ", runner.connection_, +runner.greeted_,
           +runner.greeting_.welcomed(), +runner.suspended_, +runner.ending_, +runner.refused_,
-          runner.silent_beats_, runner.answered_beats_);
+          runner.silent_beats_);
     print(out, "{} {} {} ", runner.limits_.builders, runner.limits_.fetchers,
           runner.options_.slots);
     for (const auto& waiting : runner.waiting_) print(out, waiting.job.id);
@@ -289,6 +289,8 @@ void World::send(const std::string& runner, std::string_view name, std::string b
     if (setup_.mutation == Mutation::kLateUnanswered && answering_hello_ &&
         name == wire::Ending::kName)
       continue;
+    // The scheduler's beats are said by beat(), where the runner's answer is looked for.
+    if (name == wire::Heartbeat::kName) continue;
     host->to_runner.push_back({std::string(name), std::move(body)});
   }
 }
@@ -339,8 +341,8 @@ void World::look_for_end(Host& host) {
 
 // A beat's interval passes for one runner. `heard`: the scheduler's own beat came meanwhile.
 void World::beat(Host& host, bool heard) {
-  if (heard) host.runner->on_message(wire::Heartbeat::kName, wire::encode(wire::Heartbeat{1}));
   const std::size_t before = host.to_scheduler.size();
+  if (heard) host.runner->on_message(wire::Heartbeat::kName, wire::encode(wire::Heartbeat{1}));
   for (int beats = 0; beats < 8 && host.to_scheduler.size() == before && !host.runner->ending();
        ++beats)
     host.runner->on_beat();
