@@ -67,7 +67,7 @@ class Compose(unittest.TestCase):
         self.assertEqual(set(compose["services"]), {"session", "cas", "runner", "renderer", "collector"})
         for name, service in compose["services"].items():
             self.assertNotIn("privileged", service)
-            self.assertEqual(service["security_opt"], ["${UNMASK:-unmask=ALL}"], name)
+            self.assertEqual(service["security_opt"], ["${UNMASK:-unmask=ALL}", "seccomp=containers/seccomp.json"], name)
             for volume in service["volumes"]:
                 source = volume.split(":")[0] if not volume.startswith("${") else ""
                 if source.startswith("."):

@@ -25,10 +25,12 @@ class Podman(EngineTest):
         self.context = os.path.join(self.directory, "image")
         debian_image.installed(self.bin, self.context)
         podman = debian_image.Podman(self.directory)
-        self.addCleanup(podman.remove)
-        podman.build(os.path.join(COMPOSE, "Containerfile"), self.context, "localhost/sluice")
         archive = os.path.join(self.directory, "sluice.tar")
-        podman("save", "--output", archive, "localhost/sluice")
+        try:
+            podman.build(os.path.join(COMPOSE, "Containerfile"), self.context, "localhost/sluice")
+            podman("save", "--output", archive, "localhost/sluice")
+        finally:
+            podman.remove()
         # The host has no way out of its network: what it has no image of it can't get.
         host = self.start_hosts(1, visible=[archive])[0]
         host.run(["mount", "-t", "cgroup2", "-o", "ro", "cgroup2", "/sys/fs/cgroup"])
@@ -80,7 +82,8 @@ class Podman(EngineTest):
 
         build = self.begin_build()
         for number in numbers:
-            self.wait_until(lambda n=number: self.at_gate(n), "gate %d" % number, TIMEOUT)
+            self.wait_until(lambda n=number: self.at_gate(n) or build.poll() is not None, "gate %d" % number, TIMEOUT)
+            self.assertIsNone(build.poll(), build)
         for number in numbers:
             self.open_gate(number)
         self.assertEqual(build.wait(TIMEOUT), 0, build)

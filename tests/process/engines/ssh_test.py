@@ -70,8 +70,9 @@ class Ssh(EngineTest):
         for number in (1, 2):
             self.open_gate(number)
         self.assertEqual(build.wait(TIMEOUT), 0, build)
-        # What both need was built by one of them.
-        self.assertEqual(sorted(runner["done"] > 0 for name, runner in self.runners().items() if name in ("host1", "host2")), [True, True])
+        # Anybody may have made what a and b are built on.
+        for name, runner in self.runners().items():
+            self.assertIn(runner["done"], (1, 2), name)
         # Told to end it has them finish and leave; the status tells of the host that was not reached.
         self.wait_for_text(start, "host9: ssh can't connect, 3 times in a row; given up")
         start.signal(signal.SIGTERM)
