@@ -103,7 +103,7 @@ void Runner::say_hello() {
   for (const auto& waiting : waiting_) hello.waiting.push_back(waiting.job.id);
   for (const auto& [id, result] : outbox_.results()) hello.outbox.push_back(id);
   hello.connection = connection_;
-  hello.remote = options_.place.has_value();
+  hello.remote = hello.remote || options_.place.has_value();
   hello.processors = options_.processors;
   silent_beats_ = 0;
   greeting_.said();

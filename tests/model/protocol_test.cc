@@ -30,7 +30,7 @@ void holds(const Setup& setup) {
   CHECK(found.violation.empty());
   CHECK(found.stuck.empty());
   CHECK(found.finished > 0);
-  CHECK(found.states > 30);
+  CHECK(found.states > 20);
 }
 
 // The search finds it: a violation, or a state without an end.

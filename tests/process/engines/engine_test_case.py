@@ -66,7 +66,7 @@ class EngineTest(Gates, SluiceTest):
         return {runner["name"]: runner for runner in json.loads(shown) if runner["remote"]}
 
     def wait_for_runners(self, names):
-        return self.wait_until(lambda: (found := self.runners()).keys() == set(names) and found, "runners %s" % sorted(names), TIMEOUT)
+        return self.wait_until(lambda: (found := self.runners()).keys() == set(names) and (found or True), "runners %s" % sorted(names), TIMEOUT)
 
     def wait_for_text(self, background, text, timeout=TIMEOUT):
         """Until a command in the background has said that."""
