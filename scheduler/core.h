@@ -112,8 +112,8 @@ class Core final : private Effects {
   // Whether the runner that is heard at this connection is known.
   bool knows(const std::string& peer) { return fleet_.at(peer) != nullptr; }
   void react() { drive(); }
-  // The connection is gone.
-  void disconnected(const std::string& peer);
+  // The connection is gone. `jobs`: a packed JobBatch that could not be sent there, or "".
+  void disconnected(const std::string& peer, const std::string& jobs = {});
   // The supervisor says that the instance's process of that epoch is gone.
   void runner_died(const std::string& instance, std::uint64_t epoch);
 

@@ -378,11 +378,20 @@ Status Core::send_away(const std::string& name, bool now) {
 }
 
 // J17: whoever connects again says HELLO, and what he has. Until then he would lose what he is
-// given.
-void Core::disconnected(const std::string& peer) {
+// given. What could not be sent has never left this process.
+void Core::disconnected(const std::string& peer, const std::string& jobs) {
   if (const Runner* const runner = fleet_.at(peer))
     log::info("the connection of runner {} is gone", runner->instance);
   fleet_.disconnect(peer);
+  if (!jobs.empty()) {
+    const auto batch = wire::decode<wire::JobBatch>(jobs);
+    for (std::size_t i = 0; batch && i < batch->jobs.size(); ++i) {
+      const wire::JobId& id = batch->jobs[i].id;
+      const auto attempt = model()->attempts.find(id.job);
+      if (attempt != model()->attempts.end() && attempt->second.id == id)
+        dispatcher_.lose(id, "Its runner's connection was gone");
+    }
+  }
   check_suspended(false);
   drive();
 }

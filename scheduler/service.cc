@@ -93,9 +93,10 @@ class Service final : public Outputs {
     }
   }
   void send(const std::string& peer, std::string_view name, std::string body) override {
-    if (jobs_->send_to(peer, name, std::move(body))) return;
+    const bool gives = name == wire::JobBatch::kName;
+    if (jobs_->send_to(peer, name, gives ? body : std::move(body))) return;
     if (errno == EHOSTUNREACH) {
-      gone_.push_back(peer);
+      gone_.emplace_back(peer, gives ? std::move(body) : std::string());
     } else {
       log::warn("{} could not be sent to a runner that takes nothing", name);
     }
@@ -161,7 +162,8 @@ class Service final : public Outputs {
   std::unique_ptr<UsageMeter> usage_;
   std::unique_ptr<DurationsHelper> durations_;
   std::deque<Sent> unacknowledged_;
-  std::vector<std::string> gone_;  // connections to which something was to be sent
+  // Connections to which something was to be sent, with the packed JobBatch if it was one.
+  std::vector<std::pair<std::string, std::string>> gone_;
   Duration last_status_{};
   bool status_due_ = true;
   bool leaving_ = false;
@@ -569,7 +571,7 @@ void Service::look_at_cache() {
 void Service::after_input() {
   // What is given to others then may turn out to be for nobody too.
   while (!gone_.empty()) {
-    for (const std::string& peer : std::exchange(gone_, {})) core_->disconnected(peer);
+    for (const auto& [peer, jobs] : std::exchange(gone_, {})) core_->disconnected(peer, jobs);
   }
   if (!core_->running()) write_durations();
   end_when_done();
