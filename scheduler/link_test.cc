@@ -139,6 +139,20 @@ TEST_CASE("J17: a runner whose connection is gone gets nothing, and keeps what i
     for (const auto& job : last)
       world.say("its new connection", wire::Results{{world.result_of(job)}});
   }
+  SECTION("what could not be sent is given to others at once") {
+    wire::JobBatch batch;
+    batch.jobs = {first[1], first[2]};
+    batch.jobs[1].id.attempt = 7;  // not current
+    world.core->disconnected("one", wire::encode(batch));
+    const auto again = world.out->take_jobs("other");
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].id == wire::JobId{first[1].id.job, 2});
+    world.finish("other", again[0]);
+    world.pass(seconds(6));
+    world.say("other", wire::RunnerBeat{});
+    world.pass(seconds(6));
+    CHECK(world.work("other").size() == first.size());
+  }
   SECTION("it stays away") {
     // The leases end, and what it had is given again.
     world.pass(seconds(6));

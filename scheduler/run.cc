@@ -90,8 +90,9 @@ const std::vector<model::Remote>& caches(const wire::ProjectRemotes& of, Action 
              : of.sources;
 }
 
-// Jobs of a run that hold nothing but their runner's attention.
-constexpr std::uint32_t kRunnerJobs = 65536;
+// Jobs of a run that hold nothing but their runner's attention. More of them would only wait longer
+// at their runners, and be lost with these.
+constexpr std::uint32_t kRunnerJobs = 16384;
 
 }  // namespace
 

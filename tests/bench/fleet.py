@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--slots", type=int, default=16, help="builds that each runner can do at once")
     parser.add_argument("--seconds", type=int, default=20, help="of beats of idle runners; of the core's, which take no longer than it needs for them")
     parser.add_argument("--core-jobs", type=int, default=20000, help="builds that the core gives")
-    parser.add_argument("--jobs", type=int, default=400000, help="empty jobs of the whole session")
+    parser.add_argument("--jobs", type=int, default=1000000, help="empty jobs of the whole session")
     parser.add_argument("--ipc", action="store_true", help="runners on ipc instead of TCP with CURVE")
     parser.add_argument("--churn", type=float, default=0.1, help="the part of the runners that leaves each second")
     arguments = parser.parse_args()
