@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--slots", type=int, default=16, help="builds that each runner can do at once")
     parser.add_argument("--seconds", type=int, default=20, help="of beats of idle runners; of the core's, which take no longer than it needs for them")
     parser.add_argument("--core-jobs", type=int, default=20000, help="builds that the core gives")
-    parser.add_argument("--jobs", type=int, default=1000000, help="empty jobs of the whole session")
+    parser.add_argument("--jobs", type=int, default=600000, help="empty jobs of the whole session")
     parser.add_argument("--ipc", action="store_true", help="runners on ipc instead of TCP with CURVE")
     parser.add_argument("--churn", type=float, default=0.1, help="the part of the runners that leaves each second")
     arguments = parser.parse_args()
@@ -64,7 +64,7 @@ def main():
             figures = crowd(bench, work, arguments, number)
             crowds.append(figures)
             print("joined in %(join_seconds).2f s; idle: scheduler %(scheduler_idle).2f %%, broker %(broker_idle).2f %% of a core; "
-                  "%(jobs_per_second).0f jobs a second, %(scheduler_job_us).2f us of the scheduler each, broker %(broker_work).1f %%; "
+                  "%(jobs_per_second).0f jobs a second, all done after %(all_done_seconds).1f s, %(scheduler_job_us).2f us of the scheduler each, broker %(broker_work).1f %%; "
                   "%(left).0f left, %(full_events).0f status/full/ events" % figures, flush=True)
     print("the core alone: beats: %s %% of a core; a build: %s us" % (common.spread(beats, "%.2f"), common.spread(costs, "%.2f")), flush=True)
 

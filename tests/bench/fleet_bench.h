@@ -37,7 +37,9 @@ struct CrowdCosts {
   double join_seconds = 0;    // until all are welcomed on all links
   double scheduler_idle = 0;  // percent of a core, by heartbeats of idle runners alone
   double broker_idle = 0;
-  double jobs_per_second = 0;   // while runners leave and come
+  // While runners leave and come, as long as there are jobs to give; and until the last is done.
+  double jobs_per_second = 0;
+  double all_done_seconds = 0;
   double scheduler_job_us = 0;  // processor time for each job
   double broker_work = 0;       // percent of a core meanwhile
   std::uint64_t left = 0;       // how many have left meanwhile

@@ -38,6 +38,7 @@ using std::chrono::seconds;
 constexpr Duration kJoinDeadline = seconds(120);
 // Descriptors for each: four sockets and their signals, its outbox.
 constexpr rlim_t kDescriptors = 9;
+constexpr int kIoThreads = 2;
 // What joining has left to do for the others is over then.
 constexpr Duration kSettles = seconds(3);
 // How long one that has left stays away.
@@ -100,6 +101,8 @@ class Crowd {
     if (ticket_) offer_.fingerprint = sandbox::build_fingerprint();
     const int sockets = static_cast<int>(4 * plan.runners + 100);
     if (zmq_ctx_set(context_.handle(), ZMQ_MAX_SOCKETS, sockets) != 0) die("ZMQ_MAX_SOCKETS");
+    // Real runners make their keys and their handshakes each on a machine of its own.
+    if (zmq_ctx_set(context_.handle(), ZMQ_IO_THREADS, kIoThreads) != 0) die("ZMQ_IO_THREADS");
     places_.resize(plan.runners);
   }
 
@@ -143,11 +146,14 @@ class Crowd {
     const auto least =
         static_cast<std::uint64_t>(static_cast<double>(places_.size()) * in_seconds(took) /
                                    in_seconds(longest_interval()) / 4);
-    // The broker asks publishers in each fifth beat (spec/records.md, R30).
-    if (after.scheduler - before.scheduler < least || after.broker - before.broker < least / 5) {
+    // The broker asks publishers in each fifth beat, and all that came together then
+    // (spec/records.md, R30).
+    const std::uint64_t least_of_broker = plan_.idle_seconds >= 6 ? least / 5 : 0;
+    if (after.scheduler - before.scheduler < least ||
+        after.broker - before.broker < least_of_broker) {
       die(fmt::format("{} and {} heartbeats came, and {} and {} at least were to be",
                       after.scheduler - before.scheduler, after.broker - before.broker, least,
-                      least / 5));
+                      least_of_broker));
     }
   }
 
@@ -161,12 +167,20 @@ class Crowd {
     // What the client thread tells; it is read when that has ended, but for `over` and `accepted`.
     std::atomic<bool> accepted{false}, over{false};
     std::uint64_t full_events = 0;
+    // As long as there were jobs to be given.
+    std::uint64_t done = 0;
+    std::int64_t done_after = 0;
     Result<std::int64_t> result = fail("bench", "run", "it never ended");
     run.on_accepted = [&] { accepted = true; };
     run.on_full_status = [&](std::string_view packed) {
-      if (const auto event = wire::decode_event(packed); !event || event->type != "status")
-        die("a status/full/ event can't be read");
+      const auto event = wire::decode_event(packed);
+      if (!event || event->type != "status") die("a status/full/ event can't be read");
       ++full_events;
+      if (!event->run || !event->queues || event->queues->empty()) return;
+      const auto& queue = event->queues->front();
+      if (queue.waiting == 0) return;
+      done = queue.processed;
+      done_after = event->run->elapsed;
     };
     std::thread client([&] {
       result = do_brief_run(paths_, run);
@@ -193,7 +207,12 @@ class Crowd {
     client.join();
     if (!result) die(result.error().str());
     const double jobs = static_cast<double>(plan_.jobs);
-    costs.jobs_per_second = jobs / (static_cast<double>(*result) / 1e9);
+    // The end of the run waits for leases of those who have left for good. It counts where all was
+    // over too soon for an event in between.
+    costs.all_done_seconds = static_cast<double>(*result) / 1e9;
+    costs.jobs_per_second = done != 0
+                                ? static_cast<double>(done) * 1e9 / static_cast<double>(done_after)
+                                : jobs / costs.all_done_seconds;
     costs.scheduler_job_us = in_seconds(spent) * 1e6 / jobs;
     costs.full_events = full_events;
     if (in_seconds(took) > 3 && static_cast<double>(full_events) < in_seconds(took) / 3)

@@ -54,9 +54,11 @@ int main(int argc, char** argv) {
     const CrowdCosts costs = measure_crowd(plan);
     fmt::print(
         "join_seconds={:.3f} scheduler_idle={:.3f} broker_idle={:.3f} jobs_per_second={:.0f} "
-        "scheduler_job_us={:.3f} broker_work={:.3f} left={} full_events={}\n",
+        "all_done_seconds={:.3f} scheduler_job_us={:.3f} broker_work={:.3f} left={} "
+        "full_events={}\n",
         costs.join_seconds, costs.scheduler_idle, costs.broker_idle, costs.jobs_per_second,
-        costs.scheduler_job_us, costs.broker_work, costs.left, costs.full_events);
+        costs.all_done_seconds, costs.scheduler_job_us, costs.broker_work, costs.left,
+        costs.full_events);
     return 0;
   }
   die("usage: fleet_bench core ... | crowd ...");
