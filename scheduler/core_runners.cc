@@ -389,7 +389,7 @@ void Core::disconnected(const std::string& peer, const std::string& jobs) {
       const wire::JobId& id = batch->jobs[i].id;
       const auto attempt = model()->attempts.find(id.job);
       if (attempt != model()->attempts.end() && attempt->second.id == id)
-        dispatcher_.lose(id, "Its runner's connection was gone");
+        dispatcher_.give_back(id, "Its runner's connection was gone");
     }
   }
   check_suspended(false);

@@ -163,6 +163,22 @@ TEST_CASE("J17: a runner whose connection is gone gets nothing, and keeps what i
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("J17: what could not be sent is no loss, however often") {
+  World world;
+  world.run(world.build(world.write(wide_snapshot(1))));
+  for (int i = 0; i < 25; ++i) {
+    const std::string runner = "runner-" + std::to_string(i);
+    world.hello(runner, 1);
+    wire::JobBatch batch;
+    batch.jobs = world.out->take_jobs(runner);
+    REQUIRE(batch.jobs.size() == 1);
+    world.core->disconnected(runner, wire::encode(batch));
+  }
+  world.hello("last", 1);
+  CHECK(world.work("last").size() == 2);
+  CHECK(world.outcome() == "success");
+}
+
 TEST_CASE("J22, J23: credit") {
   World world;
   world.hello("runner", 2);
