@@ -34,7 +34,7 @@ void CrowdRunner::open() {
   if (settings_.joined) {
     paths_.joined = settings_.joined;
     hello_.instance = settings_.joined->name;
-    options.place.emplace();  // of a store of its own, which no empty job looks into
+    options.offer.remote = true;
   }
   options.hello = hello_;
   options.host = "host-of-" + settings_.instance;
