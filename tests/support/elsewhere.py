@@ -14,6 +14,7 @@ import time
 
 import msgpack
 
+from record_log import pack_log
 from sluice_test import bin_directory
 
 PROGRAMS_THAT_START_OTHERS = ("sluice", "sluice-session")
@@ -44,7 +45,7 @@ class Elsewhere:
                  for i, (fingerprint, role, more) in enumerate(entries)]
         temporary = os.path.join(folder, "list.new")
         with open(temporary, "wb") as file:
-            file.write(msgpack.packb({"entries": found}))
+            file.write(pack_log(found))
         os.rename(temporary, os.path.join(folder, "list"))
 
     def start_cas(self, cachedir, port=0):

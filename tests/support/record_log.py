@@ -40,6 +40,12 @@ class RecordLog:
         return found
 
 
+def pack_log(entries):
+    """The bytes of a log that has these."""
+    payloads = [msgpack.packb(entry) for entry in entries]
+    return MAGIC + b"".join(struct.pack("<II", len(payload), zlib.crc32(payload)) + payload for payload in payloads)
+
+
 def records(session_directory):
     """All records of a session, in order. One that its scheduler published again after its own
     death (scheduler/README.md) is there once."""
