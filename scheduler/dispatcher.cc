@@ -208,7 +208,7 @@ bool Dispatcher::give(ElementIndex e, const Runner& runner, wire::Job job,
   job.log_file = change.log_file;
   job.settings.bytes = settings_for(runner);
   job.skip_incomplete = run().verb() != Action::kPush;
-  job.remotes = run().remotes(e, type.action);
+  if (!runner.offer.remote) job.remotes = run().remotes(e, type.action);
   if (!ticket_secret_.empty()) {
     job.ticket = wire::job_ticket(ticket_secret_, job.id.job, job.id.attempt, runner.instance,
                                   element.full_name);

@@ -147,8 +147,8 @@ class Dispatcher {
   };
   std::map<Choice::Class, Waiting> waiting_;  // for which there is no runner
   std::uint64_t waiting_version_ = 0;
-  // Settings as a runner from elsewhere gets them, by its slots; of the snapshot with that id.
-  std::map<std::uint32_t, std::string> settings_;
+  // Settings as runners from elsewhere get them, of the snapshot with that id.
+  std::string settings_elsewhere_;
   std::string settings_of_;
   std::string ticket_secret_;  // "": nobody comes from elsewhere
   // The run whose unwanted attempts are cancelled, and whether it was terminated by then; 0: none.

@@ -224,17 +224,17 @@ void Dispatcher::take_from(Runner& runner, const std::string& why) {
   cancel(runner, ids);
 }
 
+// The user's services are for this machine alone, which has what they ask for.
 const std::string& Dispatcher::settings_for(const Runner& runner) {
   if (!runner.offer.remote) return loaded().packed_settings;
-  if (settings_of_ != loaded().snapshot.id) settings_.clear();
-  settings_of_ = loaded().snapshot.id;
-  std::string& packed = settings_[runner.slots];
-  if (packed.empty()) {
+  if (settings_of_ != loaded().snapshot.id) {
     model::Settings settings = loaded().snapshot.settings;
-    settings.builders = runner.slots;
-    packed = wire::pack_settings(settings);
+    settings.remote_execution = {};
+    settings.storage_service.reset();
+    settings_elsewhere_ = wire::pack_settings(settings);
+    settings_of_ = loaded().snapshot.id;
   }
-  return packed;
+  return settings_elsewhere_;
 }
 
 }  // namespace sluice::scheduler

@@ -14,7 +14,8 @@ namespace sluice::scheduler {
 
 // Why a job can't be done by a runner that has a store of its own; "" when it can. Only builds
 // travel. One whose kind, or a source that it tells of, is a plugin's needs the plugin's file, and
-// one that tells of patches needs these. `dependency_sources`: as in the Job, of an element that
+// one that tells of patches needs these. Nor does one travel that would bring credentials along, in
+// a source's URL. `dependency_sources`: as in the Job, of an element that
 // lists sources.
 std::string why_it_stays(model::Action action, const model::ElementBody& body,
                          const std::vector<wire::SourceList>& dependency_sources);

@@ -6,6 +6,8 @@
 namespace sluice::scheduler {
 namespace {
 
+void listens(CoreOptions& options) { options.listens = true; }
+
 model::ElementBody body_with(std::vector<model::Source> sources) {
   model::ElementBody body;
   body.sources = std::move(sources);
@@ -70,6 +72,41 @@ TEST_CASE("What stays on the session's machine, and why (J80)") {
   CHECK_THAT(why_it_stays(Action::kBuild, plain, {{{source_of("patch")}}}),
              Catch::Matchers::Contains("patch sources"));
   CHECK(why_it_stays(Action::kBuild, plain, {{{source_of("tar"), source_of("local")}}}).empty());
+}
+
+TEST_CASE("No password or token leaves the session's machine (J80)") {
+  const std::string secret = "https://user:secret@host/x.tar";
+  std::vector<model::Source> with(6, source_of("tar"));
+  with[0].url = secret;
+  with[1].original_url = secret;
+  with[2].urls = {"https://host/x.tar", secret};
+  with[3].more_urls = {{"https://host/x.git", {secret}}};
+  with[4].track_urls = {"https://host/x?private_token=abc"};
+  with[5].config.set("urls", model::Node::make_scalar(secret));
+  for (const model::Source& source : with) {
+    CHECK_THAT(why_it_stays(Action::kBuild, body_with({source}), {}),
+               Catch::Matchers::Contains("credentials"));
+    CHECK_THAT(why_it_stays(Action::kBuild, body_with({}), {{{source}}}),
+               Catch::Matchers::Contains("credentials"));
+  }
+  model::Source plain = source_of("tar");
+  plain.url = "https://host/x.tar";
+  CHECK(why_it_stays(Action::kBuild, body_with({plain}), {{{plain}}}).empty());
+
+  World world(listens);
+  model::Snapshot snapshot = small_snapshot();
+  model::Remote service;
+  service.url = secret;
+  snapshot.settings.storage_service = service;
+  snapshot.settings.remote_execution.action_cache = service;
+  world.hello("runner");
+  hello_from_afar(world, "far");
+  auto arguments = world.build(world.write(std::move(snapshot)));
+  arguments.remotes = {{{service}, {service}}};
+  world.run(arguments);
+  const auto jobs = world.out->take_jobs("far");
+  REQUIRE_FALSE(jobs.empty());
+  for (const wire::Job& job : jobs) CHECK(wire::encode(job).find("secret") == std::string::npos);
 }
 
 TEST_CASE(
