@@ -82,6 +82,7 @@ TEST_CASE("No password or token leaves the session's machine (J80)") {
   with[2].urls = {"https://host/x.tar", secret};
   with[3].more_urls = {{"https://host/x.git", {secret}}};
   with[4].track_urls = {"https://host/x?private_token=abc"};
+  with[5].config = model::Node::make_map();
   with[5].config.set("urls", model::Node::make_scalar(secret));
   for (const model::Source& source : with) {
     CHECK_THAT(why_it_stays(Action::kBuild, body_with({source}), {}),

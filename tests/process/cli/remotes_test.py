@@ -340,9 +340,12 @@ class Remotes(Caches):
         remote = ("--artifact-remote", self.url)
         self.sluice("build", *remote, "b.bst", cwd=self.at)
         self.forget()
+        # A cache that stands still, so that the pull lasts until it was seen.
+        self.assertEqual(self.kill("sluice-cas", signal.SIGSTOP), 1)
         command = self.start("build", *remote, "--deps", "all", "b.bst", cwd=self.at)
         self.wait_until(lambda: self.pids("sluice-remote"), "a pull")
-        self.kill("sluice-scheduler")
+        self.assertEqual(self.kill("sluice-scheduler"), 1)
+        self.kill("sluice-cas", signal.SIGCONT)
         self.assertEqual(command.wait(), 0)
         self.assertEqual(self.states("b.bst")["b.bst"], "cached")
         self.assert_nothing_left_but_servers()
