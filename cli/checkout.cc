@@ -26,7 +26,6 @@ Status export_artifact(Invocation& invocation, const CheckoutCommand& command,
                        const std::string& location, const std::string& compression, bool again) {
   auto targets =
       TRY(ArtifactTargets::resolve(invocation, {command.target}, command.deps, &command.remotes));
-  CHECK(check_settings(targets.settings()));
   if (!again) {
     CHECK(check_location(location, !command.tar.empty(), command.force));
   }

@@ -72,9 +72,4 @@ Result<model::Settings> check_project(wire::LoadArguments arguments, bool comple
   return std::move(loaded.snapshot.settings);
 }
 
-Status check_settings(const model::Settings& settings) {
-  if (settings.obstacles.empty()) return {};
-  return fail("load", "unsupported-configuration", settings.obstacles.front().str());
-}
-
 }  // namespace sluice::cli

@@ -21,8 +21,4 @@ Result<LoadedProject> load_once(const wire::LoadArguments& arguments);
 // configuration, and with the project if there is one (`complete`: as wire::LoadWanted says).
 Result<model::Settings> check_project(wire::LoadArguments arguments, bool complete);
 
-// ("load", "unsupported-configuration") when the user's configuration asks for something that isn't
-// supported and a command would use.
-Status check_settings(const model::Settings& settings);
-
 }  // namespace sluice::cli

@@ -16,6 +16,7 @@
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/listening.h"
+#include "wire/job_messages.h"
 #include "wire/joined.h"
 
 namespace sluice::cli {

@@ -211,7 +211,6 @@ Result<int> shell(Invocation& invocation, const ShellCommand& command) {
   const char* deps = command.use_buildtree ? "none" : command.build ? "build" : "run";
   auto targets =
       TRY(ArtifactTargets::resolve(invocation, {command.target}, deps, &command.remotes));
-  CHECK(check_settings(targets.settings()));
   const std::size_t named = targets.loaded() != nullptr ? targets.loaded()->snapshot.targets.size()
                                                         : targets.targets().size();
   if (named != 1) return fail("app", "bad-target", "Exactly one element must be named");

@@ -235,8 +235,6 @@ namespace {
 // Warns of what can be shown and no more, all at once: each with the place of the first that asks
 // for it.
 void warn_of_obstacles(Invocation& invocation, const model::Snapshot& snapshot) {
-  for (const model::Obstacle& obstacle : snapshot.settings.obstacles)
-    invocation.report.warning(obstacle.str());
   const auto all = [](auto&&...) { return true; };
   for (const model::Impediment& one :
        model::find_impediments(snapshot.elements, all, all, true).found) {

@@ -12,6 +12,7 @@
 #include "base/try.h"
 #include "cli/ask.h"
 #include "engine_scripts.h"
+#include "wire/job_messages.h"
 
 namespace sluice::cli {
 

@@ -45,7 +45,6 @@ Result<Sources> Sources::get(Invocation& invocation, const Wanted& wanted) {
     loaded = load_once(arguments);
   }
   if (!loaded) return forward(loaded);
-  if (wanted.fetch) CHECK(check_settings(loaded->snapshot.settings));
   Sources sources;
   sources.loaded_ = std::make_unique<LoadedProject>(std::move(*loaded));
   // Warnings are said once: a run that fetches loads, and warns, too.

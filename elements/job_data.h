@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 #include "sandbox/sandbox.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::elements {
 

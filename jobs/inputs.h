@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::jobs {
 

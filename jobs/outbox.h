@@ -10,7 +10,7 @@
 
 #include "base/append_log.h"
 #include "base/result.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::jobs {
 

@@ -502,6 +502,7 @@ void Runner::on_acknowledged() { send_ready(); }
 void Runner::on_cancel(const wire::Cancel& cancel) {
   for (const wire::JobId& id : cancel.jobs) {
     if (const auto found = running_.find(id); found != running_.end()) {
+      if (cancel.unstarted) continue;
       found->second.cancelled = true;
       if (found->second.phase != Running::Phase::kRuns) {
         outputs_.cancel_transfers(id);

@@ -17,6 +17,7 @@
 #include "wire/blob_helper.h"
 #include "wire/events.h"
 #include "wire/hello.h"
+#include "wire/job_messages.h"
 #include "wire/job_protocol.h"
 #include "wire/messages.h"
 

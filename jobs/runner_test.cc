@@ -362,6 +362,19 @@ TEST_CASE("J43: CANCEL of what waits, runs, is unknown") {
   CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kSuccess);
 }
 
+TEST_CASE("J99: CANCEL of what hasn't started leaves alone what has") {
+  Bench b;
+  b.builders = 1;
+  b.give({b.job(1), b.job(2)});
+  b.say(wire::Cancel{.jobs = {{2, 1}, {1, 1}, {5, 5}}, .unstarted = true});
+  CHECK(b.fake.cancelled.empty());
+  REQUIRE(b.fake.last<wire::Results>()->results.size() == 1);
+  CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{2, 1});
+  CHECK(b.fake.last<wire::Results>()->results.at(0).status == model::Outcome::kKilled);
+  b.result(1, model::Outcome::kSuccess);
+  CHECK(b.fake.last<wire::Results>()->results.at(0).id == wire::JobId{1, 1});
+}
+
 TEST_CASE("J50: nothing starts while suspended; the pause is left out") {
   Bench b;
   b.give({b.job(1)});

@@ -7,7 +7,7 @@
 
 #include "base/process.h"
 #include "base/result.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 #include "wire/reactor.h"
 
 namespace sluice::jobs {

@@ -13,8 +13,8 @@
 #include "model/model.h"
 #include "store/artifact.h"
 #include "store/cas.h"
+#include "wire/job_messages.h"
 #include "wire/job_protocol.h"
-#include "wire/messages.h"
 
 namespace sluice::jobs::testing {
 

@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 #include "wire/reactor.h"
 
 namespace sluice::jobs {

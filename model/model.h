@@ -318,8 +318,6 @@ struct Settings {
   std::string config_file;       // the user configuration that was read; "" for none
   RemoteExecution remote_execution;
   std::optional<Remote> storage_service;  // cache.storage-service
-  // What the user configuration asks for and isn't supported: nothing that would use it is done.
-  std::vector<Obstacle> obstacles;
 };
 
 // The version of a snapshot's bytes (spec/snapshot.md).

@@ -159,7 +159,6 @@ TEST_CASE("what goes to other machines is read") {
   CHECK(settings.remote_execution.execution->url == "http://x");
   CHECK(user.fetch_source == UrlPolicy::kUser);
   CHECK(user.warnings.empty());
-  CHECK(settings.obstacles.empty());
   // Of the toplevel project the overrides count as a whole.
   REQUIRE(user.use_overrides_of("none"));
   CHECK(settings.remote_execution.execution);

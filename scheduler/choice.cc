@@ -74,11 +74,13 @@ void Choice::appeared(Runner& runner) {
   }
   if (!known.quarantined.empty()) fleet_.set_resting(runner, true);
   if (!runner.resting) join_all(runner, known);
+  note_crowded(runner);
 }
 
 void Choice::vanished(Runner& runner) {
   Worker& known = worker(runner);
   leave_all(known);
+  crowded_.erase(runner.instance);
   if (!known.counted) return;
   known.counted = false;
   --remote_;
@@ -87,6 +89,7 @@ void Choice::vanished(Runner& runner) {
 }
 
 void Choice::forgotten(Runner& runner) {
+  crowded_.erase(runner.instance);
   workers_.erase(&runner);
   vanished_.erase(runner.instance);
   for (std::vector<Runner*>& holders : holders_) std::erase(holders, &runner);
@@ -96,6 +99,7 @@ void Choice::changed(Runner& runner, Resource resource) {
   const auto found = workers_.find(&runner);
   if (found == workers_.end() || !runner.known) return;
   Worker& known = found->second;
+  note_crowded(runner);
   if (known.counted) {
     std::uint32_t& counted = known.given[index(resource)];
     given_elsewhere_[index(resource)] += runner.given[index(resource)];
@@ -111,6 +115,14 @@ void Choice::changed(Runner& runner, Resource resource) {
     auto node = places.extract(membership.at);
     node.value().left = Fleet::left(runner, group.action, 0);
     membership.at = places.insert(std::move(node)).position;
+  }
+}
+
+void Choice::note_crowded(Runner& runner) {
+  if (runner.resting || runner.given[index(Resource::kProcess)] <= runner.slots) {
+    crowded_.erase(runner.instance);
+  } else {
+    crowded_.emplace(runner.instance, &runner);
   }
 }
 
@@ -281,6 +293,19 @@ Runner* Choice::choose(Class number, const Credit& credit,
     best_score = score;
   }
   return best;
+}
+
+std::uint64_t Choice::free_slots(Class number, const Credit& credit) const {
+  const Group& group = *classes_[number];
+  std::uint64_t free = 0;
+  std::size_t looked = 0;
+  for (const Place& place : group.who()) {
+    const std::int64_t left =
+        Fleet::left(*place.runner, group.action, credit.limit) - std::int64_t{kPrefill};
+    if (++looked > kLook || left <= 0) break;
+    if (credit.own || place.runner->offer.remote) free += static_cast<std::uint64_t>(left);
+  }
+  return free;
 }
 
 // ---- What is learned -------------------------------------------------------------

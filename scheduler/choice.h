@@ -28,7 +28,7 @@
 #include "model/model.h"
 #include "scheduler/fleet.h"
 #include "scheduler/state_digest.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::scheduler {
 
@@ -97,6 +97,12 @@ class Choice final : public FleetWatcher {
   // who may be given most, then the faster one. nullptr: nobody may be given it.
   Runner* choose(Class number, const Credit& credit,
                  std::span<const model::ArtifactRef> inputs = {}, bool critical = false) const;
+
+  // How many more jobs of the class would start at once, were there any: the free slots of those
+  // that are looked at for a job.
+  std::uint64_t free_slots(Class number, const Credit& credit) const;
+  // The known runners that have more builds in hand than slots, so that some wait there.
+  const std::map<std::string_view, Runner*>& crowded() const { return crowded_; }
 
   // ---- What is learned
   // The runner is given a build with these inputs, and will hold them.
@@ -173,6 +179,7 @@ class Choice final : public FleetWatcher {
   void join(Class number, Runner& runner, Worker& worker);
   void join_all(Runner& runner, Worker& worker);
   void leave_all(Worker& worker);
+  void note_crowded(Runner& runner);
   Worker& worker(const Runner& runner) { return workers_[&runner]; }
   const Worker* find(const Runner& runner) const;
   Artifact artifact(const model::Digest& files);
@@ -190,6 +197,7 @@ class Choice final : public FleetWatcher {
   std::map<std::pair<Requirements, Action>, Class> numbers_;
   std::unordered_map<const Runner*, Worker> workers_;
   std::map<std::string_view, const Runner*> vanished_;  // by instance
+  std::map<std::string_view, Runner*> crowded_;         // by instance
 
   std::unordered_map<std::string, Artifact> artifacts_;  // by the hash of their files
   std::vector<std::uint64_t> sizes_;                     // 0: not known

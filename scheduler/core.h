@@ -30,6 +30,7 @@
 #include "scheduler/fleet.h"
 #include "scheduler/narrator.h"
 #include "scheduler/store_view.h"
+#include "wire/job_messages.h"
 #include "wire/messages.h"
 #include "wire/socket.h"
 

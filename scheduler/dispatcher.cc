@@ -89,6 +89,7 @@ void Dispatcher::run_started() {
   order_asked_ = false;
   order_until_.reset();
   grouped_ = false;
+  asked_back_.clear();
   waiting_.clear();
   expected_.clear();
 }
@@ -145,6 +146,7 @@ void Dispatcher::dispatch() {
       ++active;
     }
   }
+  if (choice_.open()) hand_over();
   if (choice_.open() || !waiting_.empty()) note_waiting();
   for (const auto& [instance, batch] : batches) {
     const auto& [runner, jobs] = batch;

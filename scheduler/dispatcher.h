@@ -96,6 +96,8 @@ class Dispatcher {
   // Gives jobs of a queue to whom they require; `active`: the queues' jobs that hold its resource.
   // True: a job waits for a runner.
   bool dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches, bool& replayed);
+  // Asks crowded runners for what they haven't started and somebody else would start at once (J99).
+  void hand_over();
   // Notes what waits for a runner that isn't there, and fails what has waited too long.
   void note_waiting();
   void fail_waiting(ElementIndex e, Choice::Class number);
@@ -145,6 +147,7 @@ class Dispatcher {
     Duration since;
     ElementIndex first;
   };
+  std::set<wire::JobId> asked_back_;          // attempts whose runner was asked for them (J99)
   std::map<Choice::Class, Waiting> waiting_;  // for which there is no runner
   std::uint64_t waiting_version_ = 0;
   // Settings as runners from elsewhere get them, of the snapshot with that id.

@@ -133,6 +133,46 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
   return wanting;
 }
 
+// Attempts wait at a runner so that its slots are never empty. When nothing is left to give, they
+// would wait there for hours perhaps while others have nothing to do.
+void Dispatcher::hand_over() {
+  std::erase_if(asked_back_, [&](const wire::JobId& id) {
+    const auto found = model()->attempts.find(id.job);
+    return found == model()->attempts.end() || found->second.id != id || found->second.started;
+  });
+  const Resource resource = model::traits(Action::kBuild).resource;
+  // Limits that somebody has set are kept by taking back (J54).
+  if (choice_.crowded().empty() || model()->limits[static_cast<std::size_t>(resource)] != 0) return;
+  const Choice::Credit credit{model()->limit(resource), true};
+  std::map<Choice::Class, std::uint64_t> free;
+  for (const Choice::Class number : groups_) {
+    if (const std::uint64_t slots = choice_.free_slots(number, credit); slots > 0)
+      free[number] = slots;
+  }
+  std::size_t looked = 0;
+  for (const auto& [instance, runner] : choice_.crowded()) {
+    if (free.empty() || ++looked > kLook) return;
+    std::vector<wire::JobId> ids;
+    // What was given last starts last.
+    for (auto entry = runner->leases.rbegin(); entry != runner->leases.rend(); ++entry) {
+      const Lease& lease = entry->second;
+      if (lease.action != Action::kBuild || lease.started || lease.cancelled ||
+          lease.state != Lease::State::kGiven)
+        continue;
+      const auto attempt = model()->attempts.find(lease.id.job);
+      if (attempt == model()->attempts.end()) continue;
+      const auto slots = free.find(groups_[run().group_of(attempt->second.element)]);
+      if (slots == free.end()) continue;
+      // The slot is taken by what was asked for already, too.
+      if (asked_back_.insert(lease.id).second) ids.push_back(lease.id);
+      if (--slots->second == 0) free.erase(slots);
+    }
+    if (!ids.empty())
+      changes_.send(runner->peer, wire::Cancel::kName,
+                    wire::encode(wire::Cancel{.jobs = std::move(ids), .unstarted = true}));
+  }
+}
+
 // ---- What no runner fits ---------------------------------------------------------
 
 void Dispatcher::note_waiting() {

@@ -196,6 +196,9 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
   // Killed by nobody that we know of: its runner ended, or somebody's signal.
   if (result.status == Outcome::kKilled) {
     const Lease* const lease = fleet_.current(attempt.id, attempt.runner);
+    const bool asked_back = asked_back_.erase(result.id) != 0;
+    if (asked_back && !attempt.started && lease != nullptr && !lease->cancelled)
+      return give_back(result.id, "Another runner is free");
     if (lease == nullptr || !lease->cancelled)
       return lose(result.id, "It was killed, though nobody asked");
   }

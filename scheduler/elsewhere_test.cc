@@ -247,6 +247,90 @@ TEST_CASE("J75: builders are this machine's; runners from elsewhere bring their 
   CHECK(held == 3);
 }
 
+TEST_CASE("J99: what waits at a runner goes to one that is free") {
+  World world(listens);
+  world.join("one", 1);
+  world.run(world.build(world.write(wide_snapshot(3))));
+  const auto first = world.out->take_jobs("one");
+  REQUIRE(first.size() == 3);
+  world.started("one", first[0].id);
+  CHECK(world.out->take<wire::Cancel>("one").empty());
+  const auto killed = [&](const wire::JobId& id) {
+    wire::JobResult result;
+    result.id = id;
+    result.status = Outcome::kKilled;
+    result.error = wire::ErrorBody{.domain = "job", .reason = "killed", .message = "killed"};
+    world.say("one", wire::Results{{result}});
+  };
+
+  // One slot is free, so that one is asked for: the last. It is asked for once.
+  world.join("two", 1);
+  auto asked = world.out->take<wire::Cancel>("one");
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0].unstarted);
+  CHECK(asked[0].jobs == std::vector<wire::JobId>{first[2].id});
+  world.say("one", wire::RunnerBeat{.running = {first[0].id}});
+  CHECK(world.out->take<wire::Cancel>("one").empty());
+  CHECK(world.out->take_jobs("two").empty());
+
+  SECTION("it comes back, and is no loss") {
+    for (std::uint32_t attempt = 1; attempt < 2 * kMaxGiven; ++attempt) {
+      killed({first[2].id.job, attempt});
+      const auto second = world.out->take_jobs("two");
+      REQUIRE(second.size() == 1);
+      CHECK(second[0].id == wire::JobId{first[2].id.job, attempt + 1});
+      // It waits at the first again, and the second has a free slot again.
+      world.say("two", wire::Drain{.why = "rests", .now = false, .returned = {second[0].id}});
+      const auto third = world.out->take_jobs("one");
+      REQUIRE(third.size() == 1);
+      CHECK(third[0].id == wire::JobId{first[2].id.job, attempt + 2});
+      ++attempt;
+      world.say("two", wire::Goodbye{"rests"});
+      world.join("two", 1, [&](auto& m) { m.hello.epoch = attempt + 1; });
+      REQUIRE(world.out->take<wire::Cancel>("one").size() == 1);
+    }
+    CHECK(world.outcome().empty());
+    CHECK(world.out->of("job.finished").empty());
+  }
+  SECTION("it has been started meanwhile, and stays") {
+    world.started("one", first[2].id);
+    CHECK(world.out->take_jobs("two").empty());
+    // Now the other one may come, which still waits.
+    asked = world.out->take<wire::Cancel>("one");
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].jobs == std::vector<wire::JobId>{first[1].id});
+    killed(first[1].id);
+    const auto second = world.out->take_jobs("two");
+    REQUIRE(second.size() == 1);
+    CHECK(second[0].id.job == first[1].id.job);
+    // Whoever kills what it has started has lost it.
+    killed(first[2].id);
+    CHECK(world.core->model()->attempts.at(first[2].id.job).id.attempt == 2);
+  }
+  SECTION("not while builds are limited by somebody") {
+    killed(first[2].id);
+    REQUIRE(world.out->take_jobs("two").size() == 1);
+    REQUIRE(world.core->set_limits({.builders = 2}));
+    world.join("three", 4);
+    for (const wire::Cancel& cancel : world.out->take<wire::Cancel>("one"))
+      CHECK_FALSE(cancel.unstarted);
+  }
+}
+
+TEST_CASE("J99: it goes to nobody who may not do it") {
+  World world(listens);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("one", 1, big);
+  world.run(world.build(world.write(make_snapshot(
+      {{.name = "a", .labels = {"big"}}, {.name = "b", .labels = {"big"}}, {"all", {"a", "b"}}},
+      {"all"}))));
+  REQUIRE(world.out->take_jobs("one").size() == 2);
+  world.join("two", 4);
+  CHECK(world.out->take<wire::Cancel>("one").empty());
+  world.join("three", 4, big);
+  CHECK(world.out->take<wire::Cancel>("one").size() == 1);
+}
+
 TEST_CASE("J40: an attempt is lost with its machine: the second one ends it") {
   World world(listens);
   world.hello("runner");

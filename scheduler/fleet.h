@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "model/actions.h"
 #include "scheduler/state_digest.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::scheduler {
 

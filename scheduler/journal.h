@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "wire/codec.h"
+#include "wire/job_messages.h"
 #include "wire/messages.h"
 
 namespace sluice::scheduler {

@@ -71,16 +71,4 @@ TEST_CASE("what can't be fetched or built is said before anything starts, all at
   }
 }
 
-TEST_CASE("what the user configuration asks for and isn't supported refuses the whole run") {
-  World world;
-  auto snapshot = make_snapshot({{"base.bst", {}, {}, true}}, {"base.bst"});
-  snapshot.settings.obstacles = {{model::Obstacle::To::kRun, "no storage", "user.conf [line 2]"}};
-  const auto refused = world.core->run(world.build(world.write(snapshot)));
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().reason == "unsupported-configuration");
-  CHECK(refused.error().message == "1 element can't be built; nothing was started");
-  CHECK(refused.error().detail ==
-        "user.conf [line 2]: no storage\n    It is so of the whole run.\n");
-}
-
 }  // namespace sluice::scheduler

@@ -588,32 +588,25 @@ bool Run::stands_in_the_way(ElementIndex e, const Obstacle& obstacle) const {
 Status Run::check_supported() {
   if (!uses_store()) return {};  // what can't be tracked says so itself
   const std::string_view done = builds_ ? "built" : "fetched";
-  std::string detail;
-  for (const Obstacle& obstacle : loaded_->snapshot.settings.obstacles)
-    detail += obstacle.str() + "\n    It is so of the whole run.\n";
-  const bool whole = !detail.empty();
-  if (!whole && std::none_of(plan_.begin(), plan_.end(), [&](ElementIndex e) {
-        return !loaded_->element(e).obstacles.empty();
-      }))
+  if (std::none_of(plan_.begin(), plan_.end(),
+                   [&](ElementIndex e) { return !loaded_->element(e).obstacles.empty(); }))
     return {};
   start();
   const auto impediments = model::find_impediments(
       loaded_->snapshot.elements, [&](ElementIndex e) { return place_[e] != Place::kOutside; },
       [&](ElementIndex e, const Obstacle& obstacle) { return stands_in_the_way(e, obstacle); },
       builds_);
+  std::string detail;
   for (const model::Impediment& one : impediments.found) {
     detail += fmt::format("{}\n    It is so of {}.\n    {}\n", one.first->str(), one.count_text(),
                           help_for(*one.first));
   }
   if (detail.empty()) return {};
-  const auto [domain, reason] =
-      whole ? std::pair<std::string_view, std::string_view>("load", "unsupported-configuration")
-            : error_for(impediments.found.front().first->to);
-  return fail(
-      std::string(domain), std::string(reason),
-      fmt::format("{} can't be {}; nothing was started",
-                  model::counted_elements(whole ? plan_.size() : impediments.elements), done),
-      {}, detail);
+  const auto [domain, reason] = error_for(impediments.found.front().first->to);
+  return fail(std::string(domain), std::string(reason),
+              fmt::format("{} can't be {}; nothing was started",
+                          model::counted_elements(impediments.elements), done),
+              {}, detail);
 }
 
 // An artifact that is unknown was not asked for, or isn't asked for before a pull has said what its

@@ -119,6 +119,7 @@ class Run {
   // `group` has the number of each element's group. Without it there is one group. It is no part of
   // the state either.
   void group_by(std::vector<std::uint32_t> group, std::size_t groups) const;
+  std::size_t group_of(ElementIndex e) const { return group_.empty() ? 0 : group_[e]; }
   std::size_t groups(std::size_t queue) const { return queues_[queue].ready.size(); }
 
   // The queue's ready element that comes first, the deepest if no order was said; or kNone. With

@@ -30,7 +30,7 @@
 #include "scheduler/run.h"
 #include "scheduler/state_digest.h"
 #include "wire/events.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::scheduler {
 

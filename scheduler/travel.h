@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "model/model.h"
 #include "scheduler/store_view.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::scheduler {
 

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "wire/job_messages.h"
 #include "wire/messages.h"
 #include "wire/remote_protocol.h"
 

@@ -625,6 +625,13 @@ Result<T> decode(std::string_view bytes, const Limits& limits = {}) {
   return out;
 }
 
+// The two coders of a message that many files use are compiled once, as making them is much of what
+// a file takes: SLUICE_CODERS(extern, Hello); beside the message, SLUICE_CODERS(, Hello); in one
+// file.
+#define SLUICE_CODERS(where, Message)                             \
+  where template std::string encode(const Message&, std::size_t); \
+  where template Result<Message> decode(std::string_view, const Limits&)
+
 // The map of several packed maps joined, in order: {a..} {b..} -> {a.. b..}. What isn't a map is
 // skipped. Keys are not checked for doubles.
 std::string join_maps(const std::vector<std::string_view>& packed_maps);

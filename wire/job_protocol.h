@@ -17,7 +17,7 @@
 #include <string>
 
 #include "wire/codec.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::wire {
 

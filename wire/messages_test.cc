@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "tests/support/wire_samples.h"
+#include "wire/job_messages.h"
 
 using namespace sluice;
 using namespace sluice::wire;

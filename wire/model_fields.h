@@ -258,7 +258,6 @@ void fields(C& c, Settings& m) {
   c.optional("config_file", m.config_file);
   c.optional("remote_execution", m.remote_execution);
   c.optional("storage_service", m.storage_service);
-  c.optional("obstacles", m.obstacles);
 }
 template <typename C>
 void fields(C& c, SettingsOverrides& m) {

@@ -15,7 +15,7 @@
 
 #include "base/result.h"
 #include "model/model.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 
 namespace sluice::wire {
 

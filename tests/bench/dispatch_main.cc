@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "brief_run.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 #include "wire/session.h"
 
 namespace {

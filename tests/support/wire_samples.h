@@ -9,6 +9,7 @@
 
 #include "wire/access.h"
 #include "wire/events.h"
+#include "wire/job_messages.h"
 #include "wire/joined.h"
 #include "wire/messages.h"
 
