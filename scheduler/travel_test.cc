@@ -100,7 +100,6 @@ TEST_CASE("No password or token leaves the session's machine (J80)") {
   service.url = secret;
   snapshot.settings.storage_service = service;
   snapshot.settings.remote_execution.action_cache = service;
-  world.hello("runner");
   hello_from_afar(world, "far");
   auto arguments = world.build(world.write(std::move(snapshot)));
   arguments.remotes = {{{service}, {service}}};
