@@ -67,7 +67,11 @@ class Compose(unittest.TestCase):
         self.assertEqual(set(compose["services"]), {"session", "cas", "runner", "renderer", "collector"})
         for name, service in compose["services"].items():
             self.assertNotIn("privileged", service)
-            self.assertEqual(service["security_opt"], ["${UNMASK:-unmask=ALL}", "seccomp=containers/seccomp.json"], name)
+            self.assertEqual(service["cap_drop"], ["ALL"], name)
+            # What builds in sandboxes, and what does not.
+            builds = ["${UNMASK:-unmask=/proc/*}", "seccomp=containers/seccomp.json"] if name in ("session", "runner") else []
+            self.assertEqual(service["security_opt"], [*builds, "no-new-privileges"], name)
+            self.assertEqual(service.get("cap_add"), {"session": ["SETFCAP", "DAC_OVERRIDE"], "runner": ["SETFCAP"]}.get(name), name)
             for volume in service["volumes"]:
                 source = volume.split(":")[0] if not volume.startswith("${") else ""
                 if source.startswith("."):

@@ -55,39 +55,58 @@ class Podman(EngineTest):
         done = self.host.run(["podman", "logs", name], check=False)
         return done.stdout + done.stderr
 
-    def in_session(self, *command, check=True):
-        return self.host.run(["podman", "exec", "compose_session_1", *command], check=check, timeout=TIMEOUT)
+    def in_container(self, name, *command, check=True):
+        return self.host.run(["podman", "exec", name, *command], check=check, timeout=TIMEOUT)
+
+    def runners_of_session(self):
+        shown = self.in_container("compose_session_1", "sluice", "runner", "list", "--json", check=False)
+        return json.loads(shown.stdout) if shown.returncode == 0 else []
+
+    def runners_of_containers(self):
+        return [runner for runner in self.runners_of_session() if runner["remote"]]
 
     def test_compose(self):
-        # More at once than the session's own container builds: it has two builders.
-        numbers = (1, 2, 3)
-        self.copy_project({**{"e%d.bst" % n: manual("e%d" % n, gate(n)) for n in numbers},
-                           "all.bst": "kind: stack\ndepends:\n" + "".join("- e%d.bst\n" % n for n in numbers)})
+        self.copy_project({})
         self.compose("up", "--detach")
         self.addCleanup(lambda: self.host.run(["podman", "rm", "--all", "--force", "--time", "0"], check=False))
         self.assertEqual(set(self.containers()), {"compose_%s_1" % name for name in ("session", "cas", "runner", "renderer", "collector")} |
                          {"compose_runner_2"})
 
-        def runners():
-            shown = self.in_session("sluice", "runner", "list", "--json", check=False)
-            return [one for one in json.loads(shown.stdout) if one["remote"]] if shown.returncode == 0 else []
-
-        self.wait_until(lambda: len(runners()) == 2, "two runners", TIMEOUT)
+        self.wait_until(lambda: len(self.runners_of_containers()) == 2, "two runners", TIMEOUT)
+        # A container that came or went may have changed the address of the network's bridge, behind which names are served.
+        for name in self.containers():
+            self.wait_until(lambda n=name: self.host.run(["podman", "exec", n, "timeout", "2", "getent", "ahosts", "session", "cas"], check=False)
+                            .returncode == 0, "names in %s" % name, TIMEOUT)
         # A runner's container has the key that lets runners in, and no other.
         self.assertEqual(self.host.run(["podman", "exec", "compose_runner_1", "ls", "/join/runner"]).stdout, "runner.json\n")
         self.assertEqual(self.host.run(["podman", "exec", "compose_runner_1", "ls", "/join"]).stdout, "runner\n")
         # None of the containers may more than any container.
         inspected = json.loads(self.host.run(["podman", "inspect", *self.containers()]).stdout)
         self.assertEqual({one["HostConfig"]["Privileged"] for one in inspected}, {False})
+        may = {one["Name"]: set(one["EffectiveCaps"] or []) for one in inspected}
+        self.assertEqual(may.pop("compose_session_1"), {"CAP_SETFCAP", "CAP_DAC_OVERRIDE"})
+        for name, capabilities in may.items():
+            self.assertEqual(capabilities, {"CAP_SETFCAP"} if "runner" in name else set(), name)
+        for name in self.containers():
+            self.assertEqual(self.in_container(name, "ls", "-A", "/sys/firmware").stdout, "", name)
 
-        build = self.begin_build()
+        # The session's own runner is there from the first build on. Then as many at once as all together can build: none is left out.
+        first = self.begin_build("base.bst")
+        self.assertEqual(first.wait(TIMEOUT), 0, first)
+        self.wait_until(lambda: len(self.runners_of_session()) == 3, "the session's own runner")
+        numbers = range(1, sum(runner["slots"] for runner in self.runners_of_session()) + 1)
+        for n in numbers:
+            self.host.write(self.PROJECT + "/elements/e%d.bst" % n, manual("e%d" % n, gate(n)))
+        self.host.write(self.PROJECT + "/elements/all.bst", "kind: stack\ndepends:\n" + "".join("- e%d.bst\n" % n for n in numbers))
+        build = self.begin_build("all.bst")
         for number in numbers:
             self.wait_until(lambda n=number: self.at_gate(n) or build.poll() is not None, "gate %d" % number, TIMEOUT)
             self.assertIsNone(build.poll(), build)
         for number in numbers:
             self.open_gate(number)
         self.assertEqual(build.wait(TIMEOUT), 0, build)
-        self.assertGreaterEqual(sum(runner["done"] for runner in runners()), 1)
+        for runner in self.runners_of_containers():
+            self.assertGreaterEqual(runner["done"], 1, runner)
 
         # The renderer and the collector have seen it, from a container of their own.
         self.wait_until(lambda: "e1.bst" in self.logs("compose_renderer_1"), "the renderer's lines")
@@ -95,7 +114,7 @@ class Podman(EngineTest):
                                   "the collector's records")
         self.assertIn("e1.bst", json.dumps(records))
         # And the cache has what was built.
-        self.wait_until(lambda: self.host.run(["podman", "exec", "compose_cas_1", "find", "/var/lib/sluice/cache/artifacts", "-name", "*", "-type", "f"],
+        self.wait_until(lambda: self.host.run(["podman", "exec", "compose_cas_1", "find", "/var/lib/sluice/cas/artifacts/refs/small/e1", "-type", "f"],
                                               check=False).stdout, "artifacts in the cache")
 
         # The session ends in order, and the runners with it.
@@ -105,8 +124,8 @@ class Podman(EngineTest):
             state = json.loads(self.host.run(["podman", "inspect", "compose_runner_%d" % n]).stdout)[0]["State"]
             self.assertEqual(state["ExitCode"], 0, self.logs("compose_runner_%d" % n))
 
-    def begin_build(self):
-        argv = self.host.argv(["podman-compose", "-f", "/root/sluice/compose/compose.yaml", "exec", "-T", "session", "build", "all.bst"],
+    def begin_build(self, target):
+        argv = self.host.argv(["podman-compose", "-f", "/root/sluice/compose/compose.yaml", "exec", "-T", "session", "build", target],
                               env={"PROJECT": self.PROJECT, "RUNNERS": "2"})
         return self.start(*argv[1:], program=argv[0])
 
