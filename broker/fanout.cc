@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
+#include "base/text.h"
 #include "broker/link_core.h"
 #include "wire/codec.h"
 #include "wire/events.h"
@@ -18,8 +20,17 @@ void Fanout::events(int limit) {
     const bool live = frames.size() >= 2 && frames[0].size() <= kMaxTopic &&
                       (frames[0].starts_with("status/") || frames[0].starts_with("log/") ||
                        frames[0].starts_with(wire::kLogFrom));
-    if (!live || !allowed(frames, message.user_id()) || !wire::map_entries(frames[1])) {
+    if (!live || !wire::map_entries(frames[1])) {
       ++malformed_;
+      continue;
+    }
+    if (!allowed(frames, message.user_id())) {
+      ++malformed_;
+      const auto who = wire::identity_of(message.user_id());
+      const std::string name = who ? who->name : std::string();
+      if (const std::uint64_t times = refused_.note(name))
+        log::warn("{} may not publish what it did under {} ({} times so far)", name,
+                  clean(frames[0]), times);
       continue;
     }
     out_.send(wire::Frames{std::string(frames[0]), std::string(frames[1])});
