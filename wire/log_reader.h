@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 #include "wire/address.h"
-#include "wire/messages.h"
+#include "wire/job_messages.h"
 #include "wire/reactor.h"
 #include "wire/socket.h"
 
