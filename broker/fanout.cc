@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
+#include "base/text.h"
 #include "broker/link_core.h"
 #include "wire/codec.h"
 #include "wire/events.h"
@@ -16,9 +18,19 @@ void Fanout::events(int limit) {
     // The topics of records are the broker's own: nobody else can say that something stands in the
     // log.
     const bool live = frames.size() >= 2 && frames[0].size() <= kMaxTopic &&
-                      (frames[0].starts_with("status/") || frames[0].starts_with("log/"));
-    if (!live || !allowed(frames, message.user_id()) || !wire::map_entries(frames[1])) {
+                      (frames[0].starts_with("status/") || frames[0].starts_with("log/") ||
+                       frames[0].starts_with(wire::kLogFrom));
+    if (!live || !wire::map_entries(frames[1])) {
       ++malformed_;
+      continue;
+    }
+    if (!allowed(frames, message.user_id())) {
+      ++malformed_;
+      const auto who = wire::identity_of(message.user_id());
+      const std::string name = who ? who->name : std::string();
+      if (const std::uint64_t times = refused_.note(name))
+        log::warn("{} may not publish what it did under {} ({} times so far)", name,
+                  clean(frames[0]), times);
       continue;
     }
     out_.send(wire::Frames{std::string(frames[0]), std::string(frames[1])});
@@ -33,7 +45,9 @@ bool Fanout::allowed(std::span<const std::string_view> frames, std::string_view 
   if (!who->remote) return frames.size() <= 3;
   if (who->role != wire::Role::kRunner || who->enrols || frames.size() != 3) return false;
   const auto event = wire::decode_event(frames[1]);
-  return event && event->job && frames[0] == fmt::format("log/{}/", event->job->id) &&
+  return event && event->job &&
+         (frames[0] == fmt::format("log/{}/", event->job->id) ||
+          frames[0].starts_with(fmt::format("{}{}/", wire::kLogFrom, event->job->id))) &&
          good_ticket(frames[1], frames[2], ticket_secret_, who->name);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/occurrences.h"
 #include "wire/socket.h"
 
 namespace sluice::broker {
@@ -44,6 +45,7 @@ class Fanout {
   std::set<std::string, std::less<>> prefixes_;
   std::string ticket_secret_;
   std::uint64_t malformed_ = 0;
+  Occurrences refused_;
 };
 
 }  // namespace sluice::broker

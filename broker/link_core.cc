@@ -1,5 +1,7 @@
 #include "broker/link_core.h"
 
+#include <algorithm>
+
 #include <openssl/crypto.h>
 
 #include "wire/events.h"
@@ -24,8 +26,26 @@ tl::expected<Admitted, std::string_view> admit(std::string_view body, std::strin
   return Admitted{std::move(*hello), std::move(*who)};
 }
 
+namespace {
+
+// Of a key that is there twice readers take either: one of them would be another attempt's.
+bool each_key_once(std::string_view packed) {
+  auto entries = wire::map_entries(packed);
+  if (!entries) return false;
+  for (const auto& [key, value] : *entries) {
+    if ((key == "job" || key == "element") && !each_key_once(value)) return false;
+  }
+  std::sort(entries->begin(), entries->end());
+  return std::adjacent_find(entries->begin(), entries->end(), [](const auto& a, const auto& b) {
+           return a.first == b.first;
+         }) == entries->end();
+}
+
+}  // namespace
+
 bool good_ticket(std::string_view packed, std::string_view ticket, std::string_view secret,
                  std::string_view name) {
+  if (!each_key_once(packed)) return false;
   const auto event = wire::decode_event(packed);
   if (!event || !event->job || secret.empty() || event->job->runner != name) return false;
   const std::string element = event->element ? event->element->name : std::string();

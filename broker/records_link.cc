@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "wire/session.h"
 
 namespace sluice::broker {
@@ -126,6 +127,9 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   }
   if (const std::string_view wrong = wrong_records(state, *append); !wrong.empty()) {
     ++malformed_;
+    if (const std::uint64_t times = refused_.note(state.who.name))
+      log::warn("{} may not publish the records that it did: {} ({} times so far)", state.who.name,
+                wrong, times);
     refuse(from, wrong);
     return;
   }

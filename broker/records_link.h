@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/occurrences.h"
 #include "broker/link_core.h"
 #include "broker/record_log.h"
 
@@ -120,6 +121,7 @@ class RecordsLink {
   std::vector<std::string> gone_;
   std::map<std::string, std::uint64_t> owed_;  // ACKs: what they say once all is written
   std::uint64_t malformed_ = 0;
+  Occurrences refused_;
   std::uint64_t served_ = 1;  // end_cursor() when waiting readers were last served
   enum class Phase { kOpen, kDraining, kClosed };
   Phase phase_ = Phase::kOpen;

@@ -55,6 +55,7 @@ int run_store_check(Invocation& invocation, const StoreCheckCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
 int run_session_start(Invocation& invocation, const SessionStartCommand& command);
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);
+int run_session_log(Invocation& invocation, const SessionLogCommand& command);
 int run_session_revoke(Invocation& invocation, const SessionRevokeCommand& command);
 int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command);
 int run_runner_start(Invocation& invocation, const RunnerStartCommand& command);

@@ -145,6 +145,7 @@ class Parser {
   ArtifactShowCommand artifact_show_;
   StoreCheckCommand store_check_;
   SessionAttachCommand attach_;
+  SessionLogCommand session_log_;
   SessionControlCommand control_;
   SessionStartCommand session_start_;
   SessionRevokeCommand revoke_;

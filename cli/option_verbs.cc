@@ -566,6 +566,15 @@ void Parser::add_session() {
   choice(*attach, "--style", attach_.style, {"tty", "plain", "json"},
          "How it is shown (default: tty on a terminal, else plain)");
   on(attach, [this] { return Command(attach_); });
+  auto* log = add_verb(*group, "log", "Show the log of a job while it runs, to its end");
+  log->footer(
+      "ELEMENT is an element, whose last job that has started is shown, or the number of a job. In "
+      "place of an ID: the path\n"
+      "of observe.json or control.json, of a session on another machine.\n");
+  log->add_option("what", session_log_.what)->type_name("ELEMENT")->required();
+  log->add_option("id", session_log_.id)->type_name("ID");
+  value(*log, "--from", session_log_.from, "BYTE", "Leave out what is before (default: 0)");
+  on(log, [this] { return Command(session_log_); });
   const std::array<std::pair<const char*, const char*>, 6> verbs = {
       {{"suspend", "Stop all jobs of a session until it is resumed"},
        {"resume", "Let a session go on that was suspended, or all of whose processes were killed"},

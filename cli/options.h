@@ -202,6 +202,11 @@ struct SessionAttachCommand {
   std::string id;     // or the path of a join file
   std::string style;  // "": tty on a terminal, else plain
 };
+struct SessionLogCommand {
+  std::string what;  // an element's full name, or a job's number
+  std::string id;    // or the path of a join file
+  std::uint64_t from = 0;
+};
 struct SessionRevokeCommand {
   std::string name;
   std::string id;
@@ -249,8 +254,9 @@ using Command =
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
                  ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
                  ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
-                 SessionAttachCommand, SessionControlCommand, SessionRevokeCommand,
-                 RunnerJoinCommand, RunnerStartCommand, RunnerListCommand, RunnerControlCommand>;
+                 SessionAttachCommand, SessionLogCommand, SessionControlCommand,
+                 SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand, RunnerListCommand,
+                 RunnerControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

@@ -199,6 +199,12 @@ TEST_CASE("workspace verbs, init, delete") {
 
 TEST_CASE("session verbs") {
   parsed<SessionListCommand>({"session", "list"});
+  const auto log = parsed<SessionLogCommand>({"session", "log", "a.bst", "ID", "--from", "12"});
+  CHECK(log.what == "a.bst");
+  CHECK(log.id == "ID");
+  CHECK(log.from == 12);
+  refused({"session", "log"});
+  refused({"session", "log", "a.bst", "--from", "-1"});
   CHECK(parsed<SessionAttachCommand>({"session", "attach", "ID", "--style", "plain"}).style ==
         "plain");
   CHECK(parsed<SessionControlCommand>({"session", "suspend"}).verb == "suspend");

@@ -424,6 +424,7 @@ void Runner::say(Running& job, const JobEvent& event) {
 void Runner::on_job_end(const wire::JobId& id) {
   const auto found = running_.find(id);
   if (found == running_.end()) return;
+  if (!found->second.brief) outputs_.on_log_end(id, found->second.log());
   if (found->second.travels && found->second.result &&
       found->second.result->status != model::Outcome::kKilled) {
     upload(id, found->second);

@@ -23,6 +23,14 @@
 
 namespace sluice::jobs {
 
+// A job's log, and what its events say besides.
+struct LogSource {
+  std::string path;  // "": it has none
+  wire::JobSection section;
+  std::string context;  // the packed map without its job section
+  std::string ticket;
+};
+
 // RunnerOutputs does what the runner has others do. Tests have fakes.
 class RunnerOutputs {
  public:
@@ -40,6 +48,9 @@ class RunnerOutputs {
   virtual Result<std::string> scratch_root(const std::string& builddir) = 0;
   virtual Status freeze() = 0;
   virtual void thaw() = 0;
+  // The log is complete: the job's process has ended. What of it is wanted later is to be
+  // opened now, as it may be removed.
+  virtual void on_log_end(const wire::JobId& /*id*/, const LogSource& /*log*/) {}
 
   // ---- Of a runner that has a store of its own (blobs.h); on_transfer() says how each ended.
   virtual void fetch(const wire::JobId&, std::vector<wire::JobInput>) {}
@@ -131,6 +142,7 @@ class Runner {
     bool cancelled = false;
     bool brief = false;
     std::string log_path;  // where its process writes the log; the section has the session's path
+    LogSource log() const { return {log_path, section, context, ticket}; }
 
     // Of a job whose inputs come from elsewhere: what it does besides running.
     enum class Phase : std::uint8_t { kRuns, kFetches, kFetched, kUploads };

@@ -125,6 +125,7 @@ class Service final : public RunnerOutputs {
   }
   void cancel_transfers(const wire::JobId& id) override { blobs_->cancel(id); }
   void forget_blobs() override { blobs_->forget(); }
+  void on_log_end(const wire::JobId& id, const LogSource& log) override { tail_->end(id, log); }
 
  private:
   void on_socket();
@@ -210,7 +211,7 @@ Status Service::start() {
 
   auto live =
       TRY(wire::LivePublisher::create(context_, reactor_, options_.paths.address("live-in")));
-  tail_ = std::make_unique<LogTail>(reactor_, std::move(live), *runner_);
+  tail_ = std::make_unique<LogTail>(reactor_, system_clock(), std::move(live), runner_->running());
 
   wire::SocketOptions options;
   options.linger_ms = 500;

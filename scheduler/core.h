@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/occurrences.h"
 #include "base/result.h"
 #include "sandbox/platform.h"
 #include "scheduler/changes.h"
@@ -211,6 +212,9 @@ class Core final : private Effects {
   void on_results(Runner& runner, wire::Results message);
   void on_beat(Runner& runner, const wire::RunnerBeat& message);
   void on_drain(Runner& runner, const wire::Drain& message);
+  // Says in the log that a runner has named another's attempt.
+  void note_foreign(const Runner& runner, const wire::JobId& id);
+  void note_foreign(const Runner& runner, const std::vector<wire::JobId>& ids);
   void on_goodbye(Runner& runner, const wire::Goodbye& message);
   // What a runner's fingerprint is refused for; "" when it isn't.
   std::string skew_of(const wire::RunnerHello& hello);
@@ -251,6 +255,7 @@ class Core final : private Effects {
   Duration last_beat_{};
   std::uint64_t beats_ = 0;
   std::uint64_t malformed_ = 0;
+  Occurrences foreign_;
   std::function<void(Status)> suspend_done_;
   Duration suspend_deadline_{};
   bool ending_ = false;

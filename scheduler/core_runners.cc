@@ -194,9 +194,27 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
     lease.state = lease.started ? Lease::State::kRunning : Lease::State::kGiven;
     if (!lease.started && runs.contains(lease.id)) unsaid.push_back(lease.id);
   }
+  note_foreign(runner, unknown);
+  note_foreign(runner, hello->outbox);
   dispatcher_.cancel(runner, unknown);
   for (const wire::JobId& id : unsaid) start(id, 0, runner);
   for (const wire::JobId& id : missing) dispatcher_.lose(id, "Its runner does not have it");
+}
+
+// An attempt is one runner's, for good: whoever else names it has guessed, or overheard.
+void Core::note_foreign(const Runner& runner, const wire::JobId& id) {
+  const auto found = model()->attempts.find(id.job);
+  if (found == model()->attempts.end() || found->second.id != id ||
+      found->second.runner == runner.instance)
+    return;
+  if (const std::uint64_t times = foreign_.note(runner.instance))
+    log::warn(
+        "runner {} speaks of job {} attempt {}, which is that of {}: ignored ({} times so far)",
+        runner.instance, id.job, id.attempt, found->second.runner, times);
+}
+
+void Core::note_foreign(const Runner& runner, const std::vector<wire::JobId>& ids) {
+  for (const wire::JobId& id : ids) note_foreign(runner, id);
 }
 
 void Core::start(const wire::JobId& id, std::uint32_t slot, const Runner& runner) {
@@ -216,6 +234,7 @@ void Core::on_started(Runner& runner, const wire::Started& message) {
     if (lease->state == Lease::State::kInDoubt) lease->state = Lease::State::kRunning;
     if (!lease->started) start(job.id, job.slot, runner);
   }
+  note_foreign(runner, unknown);
   dispatcher_.cancel(runner, unknown);
 }
 
@@ -225,8 +244,10 @@ void Core::on_results(Runner& runner, wire::Results message) {
     acknowledged.jobs.push_back(result.id);
     const auto found = model()->attempts.find(result.id.job);
     if (found == model()->attempts.end() || found->second.id != result.id ||
-        found->second.runner != runner.instance)
+        found->second.runner != runner.instance) {
+      note_foreign(runner, result.id);
       continue;
+    }
     const Attempt& attempt = found->second;
     // A job that was over before its STARTED came has started all the same.
     if (!attempt.started && !attempt.traits().brief && result.status != Outcome::kKilled)
@@ -242,6 +263,7 @@ void Core::on_results(Runner& runner, wire::Results message) {
 void Core::on_beat(Runner& runner, const wire::RunnerBeat& message) {
   const Fleet::Heard heard = fleet_.beat(runner, message, clock_.monotonic());
   for (const wire::JobId& id : heard.started) start(id, 0, runner);
+  note_foreign(runner, heard.unwanted);
   dispatcher_.cancel(runner, heard.unwanted);
   if (suspended() && message.suspended) {
     fleet_.set_suspended(runner, true);
@@ -308,7 +330,10 @@ void Core::on_drain(Runner& runner, const wire::Drain& message) {
   fleet_.set_resting(runner, true);
   for (const wire::JobId& id : message.returned) {
     const Lease* const lease = fleet_.current(id, runner);
-    if (lease == nullptr) continue;
+    if (lease == nullptr) {
+      note_foreign(runner, id);
+      continue;
+    }
     // What it has begun, or was told to end, ends there.
     if (!lease->started && !lease->cancelled)
       dispatcher_.give_back(id, "Its runner takes no more jobs: " + said(message.why));

@@ -16,6 +16,7 @@
 #include "base/append_log.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/occurrences.h"
 #include "base/try.h"
 #include "sandbox/fingerprint.h"
 #include "scheduler/core.h"
@@ -152,6 +153,7 @@ class Service final : public Outputs {
   std::size_t revoked_ = 0;
   // The user id of each connection from elsewhere that has said HELLO.
   std::map<std::string, std::string, std::less<>> remote_;
+  Occurrences wrong_senders_;
   std::unique_ptr<wire::RecordPublisher> publisher_;
   std::unique_ptr<wire::LivePublisher> live_;
   std::unique_ptr<wire::ControlService> control_;
@@ -373,6 +375,10 @@ void Service::on_jobs() {
       continue;
     }
     if (const std::string_view wrong = wrong_sender(message); !wrong.empty()) {
+      const auto who = wire::identity_of(message.user_id());
+      const std::string name = who ? who->name : std::string();
+      if (const std::uint64_t times = wrong_senders_.note(name))
+        log::warn("{} is refused at the jobs' socket: {} ({} times so far)", name, wrong, times);
       send(peer, wire::Refused::kName, wire::encode(wire::Refused{std::string(wrong)}));
       continue;
     }

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "wire/joined.h"
 #include "wire/listening.h"
+#include "wire/message_limit.h"
 #include "wire/reactor.h"
 #include "wire/socket.h"
 #include "wire/zap.h"
@@ -188,6 +189,42 @@ TEST_CASE_METHOD(Fixture, "who was revoked is cut off, and the others come back 
   }
   CHECK(hears("remote/runner/two after"));
   CHECK(std::find(heard.begin(), heard.end(), "remote/runner/one after") == heard.end());
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "a message over the limit ends its connection, with keys too (records.md R5a)") {
+  const CurveKeys one = add("runner", "one");
+  listen();
+  Socket socket = Socket::create(context, SocketKind::kDealer, {}).value();
+  Socket watch = socket.watch(context, ZMQ_EVENT_DISCONNECTED).value();
+  REQUIRE(socket.connect(address(one)).has_value());
+  const auto ends = [&] {
+    const Duration until = system_clock().monotonic() + kDeadline;
+    while (system_clock().monotonic() < until) {
+      reactor.run_once(std::chrono::milliseconds(20));
+      if (watch.receive()) return true;
+    }
+    return false;
+  };
+  const auto message = [](const std::string& name, std::size_t frames, std::size_t bytes) {
+    Frames out(frames, std::string(bytes, 'x'));
+    out[0] = name;
+    return out;
+  };
+  // Many that are within it, one behind the other.
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(socket.send(message("short" + std::to_string(i), kMostFrames - 1, 100)));
+  CHECK(hears("remote/runner/one short39"));
+  CHECK_FALSE(watch.receive());
+  const std::uint64_t before = connections_reset();
+  SECTION("by its frames") { REQUIRE(socket.send(message("long", kMostFrames + 1, 1))); }
+  SECTION("by its bytes") { REQUIRE(socket.send(message("long", 4, 22 << 20))); }
+  CHECK(ends());
+  CHECK(connections_reset() == before + 1);
+  REQUIRE(socket.send(message("after", 2, 1)));
+  CHECK(hears("remote/runner/one after"));
+  for (const std::string& one_of : heard) CHECK(one_of.find("long") == std::string::npos);
+  socket.unwatch();
 }
 
 TEST_CASE("roles connect to the sockets that they need (access.md A4)") {

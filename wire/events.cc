@@ -71,4 +71,6 @@ std::string subtasks_processed(std::size_t count, bool known, std::int64_t elaps
 
 Result<Event> decode_event(std::string_view packed) { return decode<Event>(packed); }
 
+Result<LogEvent> decode_log_event(std::string_view packed) { return decode<LogEvent>(packed); }
+
 }  // namespace sluice::wire

@@ -407,4 +407,42 @@ std::string subtasks_processed(std::size_t count, bool known, std::int64_t elaps
 
 Result<Event> decode_event(std::string_view packed);
 
+// Before JOB/OFFSET/READER/ in the topic of a log from a byte on.
+inline constexpr std::string_view kLogFrom = "log-from/";
+
+// Where a piece of a job's log stands: live events of the type "log" (spec/records.md). Bytes.
+struct LogPlace {
+  std::uint64_t offset = 0;  // of the text
+  std::uint64_t size = 0;    // of the log as it is now
+  bool last = false;         // no more comes under this topic
+  bool ended = false;        // the log ends with this text
+};
+template <typename C>
+void fields(C& c, LogPlace& m) {
+  c("offset", m.offset);
+  c.optional("size", m.size);
+  c.optional("last", m.last);
+  c.optional("ended", m.ended);
+}
+
+// Such an event as its readers get it.
+struct LogEvent {
+  std::string text;
+  JobSection job;
+  std::optional<ErrorSection> error;  // why there is nothing
+  std::uint64_t offset = 0, size = 0;
+  bool last = false, ended = false;
+};
+template <typename C>
+void fields(C& c, LogEvent& m) {
+  c.optional("text", m.text);
+  c("job", m.job);
+  c.optional("error", m.error);
+  c("offset", m.offset);
+  c.optional("size", m.size);
+  c.optional("last", m.last);
+  c.optional("ended", m.ended);
+}
+Result<LogEvent> decode_log_event(std::string_view packed);
+
 }  // namespace sluice::wire

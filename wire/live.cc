@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <set>
+#include <utility>
 
 #include <zmq.h>
 
@@ -53,6 +54,10 @@ class Publisher final : public LivePublisher {
     on_subscribed_ = std::move(callback);
   }
 
+  void on_unsubscribed(std::function<void(const std::string&)> callback) override {
+    on_unsubscribed_ = std::move(callback);
+  }
+
  private:
   void close() {
     if (watch_) reactor_.remove_socket(*watch_);
@@ -60,11 +65,13 @@ class Publisher final : public LivePublisher {
     if (socket_) socket_->unwatch();
     watch_.reset();
     socket_.reset();
-    prefixes_.clear();
   }
 
   void reopen() {
     close();
+    for (const std::string& prefix : std::exchange(prefixes_, {})) {
+      if (on_unsubscribed_) on_unsubscribed_(prefix);
+    }
     // open() fails only for want of memory or descriptors; live events may fail, so a later try
     // will do.
     if (!open())
@@ -82,7 +89,7 @@ class Publisher final : public LivePublisher {
       if ((*frames)[0][0] == 1) {
         if (prefixes_.insert(prefix).second && on_subscribed_) on_subscribed_(prefix);
       } else if ((*frames)[0][0] == 0) {
-        prefixes_.erase(prefix);
+        if (prefixes_.erase(prefix) > 0 && on_unsubscribed_) on_unsubscribed_(prefix);
       }
     }
   }
@@ -95,6 +102,7 @@ class Publisher final : public LivePublisher {
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::set<std::string, std::less<>> prefixes_;
   std::function<void(const std::string&)> on_subscribed_;
+  std::function<void(const std::string&)> on_unsubscribed_;
 };
 
 class Subscriber final : public LiveSubscriber {
@@ -104,6 +112,9 @@ class Subscriber final : public LiveSubscriber {
     reactor_.on_socket(socket_, [this] { receive(); });
   }
   ~Subscriber() override { reactor_.remove_socket(socket_); }
+
+  Status subscribe(const std::string& prefix) override { return socket_.subscribe(prefix); }
+  Status unsubscribe(const std::string& prefix) override { return socket_.unsubscribe(prefix); }
 
  private:
   void receive() {

@@ -25,6 +25,8 @@ class LivePublisher {
   // Called when the first subscriber of a prefix comes ("whoever attaches late has the full picture
   // at once").
   virtual void on_subscribed(std::function<void(const std::string& prefix)> callback) = 0;
+  // Called when the last subscriber of a prefix has gone, or the connection has.
+  virtual void on_unsubscribed(std::function<void(const std::string& prefix)> callback) = 0;
 };
 
 class LiveSubscriber {
@@ -35,6 +37,8 @@ class LiveSubscriber {
                                                         const std::vector<std::string>& prefixes,
                                                         OnEvent on_event);
   virtual ~LiveSubscriber() = default;
+  virtual Status subscribe(const std::string& prefix) = 0;
+  virtual Status unsubscribe(const std::string& prefix) = 0;
 };
 
 }  // namespace sluice::wire

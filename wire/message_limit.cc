@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <unordered_map>
 #include <utility>
 
 #include <sys/socket.h>
@@ -21,6 +22,13 @@ constexpr std::uint64_t kSignature = 0, kSignatureEnd = 9, kVersion = 10, kGreet
 // thread's from accept4() to close().
 std::array<std::atomic<MessageMeter*>, 65536> meters;
 std::atomic<std::uint64_t> resets{0};
+
+// What connections with CURVE have sent of a message that isn't complete, by where libzmq has the
+// connection's key. A connection is one I/O thread's from its handshake on.
+thread_local std::unordered_map<const unsigned char*, FrameCount> curve_counts;
+// In front of a frame's content, within what is encrypted; its bits aren't those of ZMTP's header.
+constexpr unsigned char kCurveMore = 1, kCurveCommand = 2;
+constexpr unsigned long long kCurveMacBytes = 16;
 
 std::atomic<MessageMeter*>* place(int fd) {
   return fd >= 0 && static_cast<std::size_t>(fd) < meters.size()
@@ -71,16 +79,20 @@ bool MessageMeter::take(std::span<const unsigned char> bytes) {
   return !over_;
 }
 
+bool FrameCount::take(bool more, std::uint64_t bytes) {
+  if (++frames_ > kMostFrames || bytes > kMostMessageBytes - bytes_) return false;
+  bytes_ += bytes;
+  if (!more) frames_ = bytes_ = 0;
+  return true;
+}
+
 // Its header is there. False: it is one too many, or too long beside those before it.
 bool MessageMeter::begin_frame() {
   left_ = length_;
   in_ = left_ == 0 ? In::kFlags : In::kBody;
   // Commands come between the frames of a message, and are libzmq's own.
   if ((flags_ & kCommand) != 0) return length_ <= kMostMessageBytes;
-  if (++frames_ > kMostFrames || length_ > kMostMessageBytes - bytes_) return false;
-  bytes_ += length_;
-  if ((flags_ & kMore) == 0) frames_ = bytes_ = 0;
-  return true;
+  return count_.take((flags_ & kMore) != 0, length_);
 }
 
 std::uint64_t connections_reset() { return resets; }
@@ -116,6 +128,42 @@ int __wrap_close(int fd) {
   if (auto* const at = sluice::wire::place(fd); at != nullptr && at->load() != nullptr)
     sluice::wire::put(fd, nullptr);
   return __real_close(fd);
+}
+
+int __real_crypto_box_beforenm(unsigned char* key, const unsigned char* public_key,
+                               const unsigned char* secret_key);
+int __real_crypto_box_open_easy_afternm(unsigned char* text, const unsigned char* box,
+                                        unsigned long long size, const unsigned char* nonce,
+                                        const unsigned char* key);
+
+// A handshake makes the connection's key, where that of an earlier connection may have been.
+int __wrap_crypto_box_beforenm(unsigned char* key, const unsigned char* public_key,
+                               const unsigned char* secret_key) {
+  sluice::wire::curve_counts.erase(key);
+  return __real_crypto_box_beforenm(key, public_key, secret_key);
+}
+
+// libzmq opens the frames of messages by this, and nothing else. A frame that can't be opened ends
+// the connection.
+int __wrap_crypto_box_open_easy_afternm(unsigned char* text, const unsigned char* box,
+                                        unsigned long long size, const unsigned char* nonce,
+                                        const unsigned char* key) {
+  using namespace sluice::wire;
+  const int opened = __real_crypto_box_open_easy_afternm(text, box, size, nonce, key);
+  if (opened != 0 || size <= kCurveMacBytes) return opened;
+  const unsigned char flags = text[0];
+  if ((flags & kCurveCommand) != 0) return opened;
+  const bool more = (flags & kCurveMore) != 0;
+  auto count = curve_counts.find(key);
+  if (count == curve_counts.end()) {
+    if (!more) return opened;  // it is a message by itself, and no longer than a frame may be
+    count = curve_counts.emplace(key, FrameCount()).first;
+  }
+  const bool fits = count->second.take(more, size - kCurveMacBytes - 1);
+  if (!more || !fits) curve_counts.erase(count);
+  if (fits) return opened;
+  ++resets;
+  return -1;
 }
 
 }  // extern "C"

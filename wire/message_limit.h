@@ -8,6 +8,9 @@
 // libzmq has no place to ask. A connection that is over the limit, or doesn't speak ZMTP 3, is
 // reset; libzmq drops what it has of the message. Nothing is copied, and what is no accepted
 // connection costs a look into a table.
+//
+// With CURVE each frame looks like a message from outside. There frames are counted as libzmq has
+// them decrypted, which the linker gives this library in the same way.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +21,17 @@ namespace sluice::wire {
 
 inline constexpr std::size_t kMostFrames = 64;
 inline constexpr std::uint64_t kMostMessageBytes = 64u << 20;
+
+// The frames of a message that isn't complete.
+class FrameCount {
+ public:
+  // Takes the next frame's size. False: the message is over the limit.
+  bool take(bool more, std::uint64_t bytes);
+
+ private:
+  std::size_t frames_ = 0;
+  std::uint64_t bytes_ = 0;  // of the frames' bodies
+};
 
 // Follows the bytes of one connection from its first on (rfc.zeromq.org/spec/23: a greeting of 64
 // bytes, then frames).
@@ -33,8 +47,7 @@ class MessageMeter {
   std::uint64_t left_ = 64;  // bytes of what it is in
   unsigned char flags_ = 0;
   std::uint64_t length_ = 0;  // of the frame, as far as it is known
-  std::size_t frames_ = 0;    // of the message
-  std::uint64_t bytes_ = 0;   // of the message, of its frames' bodies
+  FrameCount count_;
   bool over_ = false;
 };
 

@@ -169,6 +169,8 @@ void for_each_message(Visit visit) {
   SLUICE_MODEL(Settings);
   SLUICE_MESSAGE(AnswerArguments);
   SLUICE_MESSAGE(PromptSection);
+  SLUICE_MESSAGE(LogPlace);
+  SLUICE_MESSAGE(LogEvent);
   SLUICE_MESSAGE(LimitsArguments);
   SLUICE_MESSAGE(JobLimits);
   SLUICE_MESSAGE(LimitsSection);

@@ -174,6 +174,31 @@ class Machines(Gates, SluiceTest):
         shell = self.on(0, "shell", "--build", "--use-buildtree", "bad.bst", "--", "cat", "why")
         self.assertIn("nothing works", shell.stdout)
 
+    def test_log_while_it_runs(self):
+        """The log of a job on one machine is read on another one while it is written, which isn't the session's either (R56 to R59)."""
+        self.bring({**PROJECT, "elements/slow.bst": manual("slow", "echo before the gate", gate(1), "echo after the gate") + "variables:\n  runner-labels: far\n"})
+        self.start_session()
+        self.join(1, "--label", "far")
+        self.wait_for_runners("host1")
+        build = self.build("slow.bst")
+        self.wait_at_gate(1)
+        self.hosts[2].write("/root/observe.json", self.hosts[0].read("/root/project/observe.json"), 0o600)
+        reader = self.hosts[2].popen(["sh", "-c", 'exec "$@" > /root/shown 2>/root/output-reader', "sh", self.bin + "/sluice", "session", "log", "slow.bst", "/root/observe.json"])
+        self.addCleanup(reader.wait)
+        self.addCleanup(reader.kill)
+        self.wait_until(lambda: self.hosts[2].exists("/root/shown") and "gate 1\n" in self.hosts[2].read("/root/shown"), "the log on the third host")
+        # A network that was away for a while has cost nothing.
+        self.hosts.cut(2)
+        self.open_gate(1)
+        self.ends(build)
+        self.hosts.heal(2)
+        self.ends(reader)
+        shown = self.hosts[2].read("/root/shown")
+        self.assertIn("before the gate", shown)
+        self.assertIn("after the gate", shown)
+        finished = [record for record in self.log() if record["type"] == "job.finished" and record["element"]["name"] == "slow.bst"]
+        self.assertEqual(shown, self.hosts[0].read(finished[-1]["job"]["log_file"]))
+
     def busy(self):
         """A session whose own host has one job at a gate, and the job of another gate at host1."""
         self.bring({**PROJECT, "elements/first.bst": manual("first", gate(1)), "elements/second.bst": manual("second", gate(2)),
