@@ -16,6 +16,8 @@
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/listening.h"
+#include "model/remotes.h"
+#include "project/user_config.h"
 #include "wire/job_messages.h"
 #include "wire/joined.h"
 
@@ -25,6 +27,20 @@ namespace {
 
 std::string absolute(const std::string& path) {
   return path.starts_with('/') ? path : current_directory() + "/" + path;
+}
+
+// cache.storage-service of this machine's configuration, which stays here. One whose address is
+// none is done without, as all commands do without such caches.
+Result<std::optional<model::Remote>> storage_service(Invocation& invocation) {
+  const wire::LoadArguments load = load_arguments(invocation.global);
+  const auto config = TRY(project::load_user_config(load.what.config, load.overrides, 1));
+  const auto& storage = config->settings.storage_service;
+  if (!storage) return std::optional<model::Remote>();
+  if (const auto address = model::remote_address(storage->url); !address) {
+    invocation.report.warning("The storage service is done without: " + address.error().message);
+    return std::optional<model::Remote>();
+  }
+  return storage;
 }
 
 // Becomes sluice-runner. Returns only when it can't.
@@ -53,6 +69,8 @@ int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command) {
                                {},
                                {}});
   }
+  auto storage = storage_service(invocation);
+  if (!storage) return failed(invocation, storage.error());
   if (!command.address.empty()) ticket->host = command.address;
   const std::string name = command.name.empty() ? machine_name() : command.name;
   auto place = take_join_place(ticket->session, name);
@@ -64,17 +82,20 @@ int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command) {
   const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
   work.slots = command.slots != 0 ? command.slots : std::max(1u, processors / 2);
   work.labels = command.labels;
-  work.cachedir = absolute(command.cache.empty() ? cache_home() + "/runner" : command.cache);
+  work.cachedir = absolute(command.cache.empty() ? cache_home() + "/sluice/runner" : command.cache);
   work.builddir = work.cachedir + "/build";
   work.logdir = place->directory + "/jobs";
   work.idle_s = command.idle_s;
   work.lifetime_s = command.lifetime_s;
+  work.storage = std::move(*storage);
   joined->epoch = std::max(joined->epoch + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
   if (auto kept = wire::write_joined(place->directory, *joined); !kept)
     return failed(invocation, kept.error());
   invocation.report.info(fmt::format("Joined session {} at {} as {}, with {} slot{}",
                                      ticket->session, ticket->host, joined->name, work.slots,
                                      work.slots == 1 ? "" : "s"));
+  if (work.storage)
+    invocation.report.info(fmt::format("Blobs are looked for at {} first", work.storage->url));
   return failed(invocation, become_runner(*place, *joined));
 }
 
@@ -98,6 +119,8 @@ nlohmann::json json_of(const wire::RunnerInfo& runner) {
           {"failed", runner.failed},
           {"fetched", runner.fetched},
           {"uploaded", runner.uploaded},
+          {"storage-fetched", runner.storage_fetched},
+          {"storage-uploaded", runner.storage_uploaded},
           {"silent", runner.silent},
           {"remaining", runner.remaining_s}};
 }

@@ -327,6 +327,8 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
 
   const std::string action(model::traits(data->job.action).title);
   reporter.log_only(Level::kStart, action, {}, {});
+  for (const wire::JobRemark& remark : start.remarks)
+    reporter.message(remark.level == "warn" ? Level::kWarn : Level::kInfo, remark.text);
   Ending ending;
   std::unique_ptr<StoreInUse> own;
   std::optional<Error> closed;

@@ -368,6 +368,7 @@ Status Runner::start(Waiting& waiting) {
   job.travels = waiting.travels;
   job.tail_lines = waiting.tail_lines;
   job.fetched = waiting.fetched;
+  job.storage_fetched = waiting.storage_fetched;
   JobStart start;
   start.job = std::move(waiting.job);
   start.job.context.bytes.clear();  // the process needs no context
@@ -450,6 +451,7 @@ void Runner::on_job_end(const wire::JobId& id) {
     result.log_file = job.section.log_file;
     result.log_tail = tail_of(job.log_path, job.tail_lines);
     result.fetched = job.fetched;
+    result.storage_fetched = job.storage_fetched;
   }
   if (!job.brief || result.status != model::Outcome::kSuccess) {
     finish(id, std::move(result), job.last_record);

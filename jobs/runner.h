@@ -65,7 +65,9 @@ class RunnerOutputs {
 struct RemotePlace {
   std::string cachedir, sourcedir, builddir, logdir;
   wire::RemoteSpec cas;
-  std::string cas_name;        // that the certificate of its server has; "": its address
+  std::string cas_name;  // that the certificate of its server has; "": its address
+  // cache.storage-service of this machine's configuration, which is asked first.
+  std::optional<wire::RemoteSpec> storage;
   std::uint32_t max_jobs = 0;  // 0: by `processors`, as where the session is
 };
 template <typename C>
@@ -76,6 +78,7 @@ void fields(C& c, RemotePlace& m) {
   c("logdir", m.logdir);
   c("cas", m.cas);
   c.optional("cas_name", m.cas_name);
+  c.optional("storage", m.storage);
   c.optional("max_jobs", m.max_jobs);
 }
 
@@ -151,7 +154,7 @@ class Runner {
     bool said_waiting = false;
     std::optional<JobStart> start;  // until it runs
     std::uint32_t tail_lines = 0;
-    std::uint64_t fetched = 0;
+    std::uint64_t fetched = 0, storage_fetched = 0;
   };
   const std::map<wire::JobId, Running>& running() const { return running_; }
   std::uint64_t malformed() const { return malformed_; }
@@ -169,7 +172,7 @@ class Runner {
     std::uint32_t tail_lines = 0;
     bool travels = false;     // its inputs are elsewhere
     bool prefetched = false;  // or that is under way
-    std::uint64_t fetched = 0;
+    std::uint64_t fetched = 0, storage_fetched = 0;
   };
   void say_hello();
   void say_beat();
@@ -183,6 +186,8 @@ class Runner {
   void prefetch_next();
   void on_fetched(const wire::JobId& id, const wire::HelperReply& reply);
   void on_uploaded(const wire::JobId& id, const wire::HelperReply& reply);
+  void warn(Running& job, std::string text, std::string detail = {});
+  void remark_storage(Running& job, const wire::HelperReply& reply);
   void begin_fetched();
   // Starts the process of a job whose inputs have come.
   void begin(const wire::JobId& id);

@@ -20,6 +20,12 @@ namespace {
 // As many processes as BuildStream lets a build have where nobody says otherwise.
 constexpr std::uint32_t kMostDefaultJobs = 8;
 
+template <typename Counts>
+void count_fetched(Counts& counts, const wire::HelperReply& reply) {
+  counts.fetched += reply.bytes;
+  counts.storage_fetched += reply.storage_bytes;
+}
+
 }  // namespace
 
 std::vector<wire::JobInput> inputs_of(const wire::Job& job) {
@@ -69,9 +75,9 @@ void Runner::on_transfer(const wire::JobId& id, wire::HelperVerb verb,
     case wire::HelperVerb::kPrefetch: {
       // One that failed is tried again when the job starts, and told of then.
       if (const auto found = running_.find(id); found != running_.end())
-        found->second.fetched += reply.bytes;
+        count_fetched(found->second, reply);
       for (Waiting& waiting : waiting_) {
-        if (waiting.job.id == id) waiting.fetched += reply.bytes;
+        if (waiting.job.id == id) count_fetched(waiting, reply);
       }
       return;
     }
@@ -85,23 +91,39 @@ void Runner::on_transfer(const wire::JobId& id, wire::HelperVerb verb,
 void Runner::on_transfer_waits(const wire::JobId& id, const std::string& why) {
   const auto found = running_.find(id);
   if (found == running_.end() || std::exchange(found->second.said_waiting, true)) return;
+  warn(found->second, "The session's store can't be reached, trying again", why);
+}
+
+void Runner::warn(Running& job, std::string text, std::string detail) {
   JobEvent event;
   event.kind = "message";
   event.time = clock_.wall_ns();
   event.level = "warn";
-  event.text = "The session's store can't be reached, trying again";
-  event.detail = why;
-  say(found->second, event);
+  event.text = std::move(text);
+  event.detail = std::move(detail);
+  say(job, event);
+}
+
+// Says in the job's own log what the storage service did for it, and what is wrong with that.
+void Runner::remark_storage(Running& job, const wire::HelperReply& reply) {
+  if (!options_.place->storage) return;
+  for (const std::string& warning : reply.warnings) job.start->remarks.push_back({"warn", warning});
+  if (job.fetched == 0 && job.storage_fetched == 0) return;
+  job.start->remarks.push_back(
+      {"info", fmt::format("Fetched {} bytes <- {}, {} bytes <- the session's store",
+                           job.storage_fetched, options_.place->storage->url, job.fetched)});
 }
 
 void Runner::on_fetched(const wire::JobId& id, const wire::HelperReply& reply) {
   const auto found = running_.find(id);
   if (found == running_.end() || found->second.phase != Running::Phase::kFetches) return;
-  found->second.fetched += reply.bytes;
+  count_fetched(found->second, reply);
   if (reply.error) {
+    for (const std::string& warning : reply.warnings) warn(found->second, warning);
     end_without_process(id, model::Outcome::kError, *reply.error);
     return pump();
   }
+  remark_storage(found->second, reply);
   found->second.phase = Running::Phase::kFetched;
   if (!suspended_) begin(id);
 }
@@ -131,6 +153,7 @@ void Runner::upload(const wire::JobId& id, Running& job) {
   result.log_file = job.section.log_file;
   result.log_tail = tail_of(job.log_path, job.tail_lines);
   result.fetched = job.fetched;
+  result.storage_fetched = job.storage_fetched;
   // What was fetched, or was there, is gone: this machine's fault, not the element's (J87).
   if (result.error && result.error->domain == "cas" && result.error->reason == "missing-blob") {
     outputs_.forget_blobs();
@@ -148,10 +171,12 @@ void Runner::upload(const wire::JobId& id, Running& job) {
 void Runner::on_uploaded(const wire::JobId& id, const wire::HelperReply& reply) {
   const auto found = running_.find(id);
   if (found == running_.end() || found->second.phase != Running::Phase::kUploads) return;
+  for (const std::string& warning : reply.warnings) warn(found->second, warning);
   Running job = std::move(found->second);
   running_.erase(found);
   wire::JobResult result = std::move(*job.result);
   result.uploaded = reply.bytes;
+  result.storage_uploaded = reply.storage_bytes;
   if (reply.error) {
     result.status = model::Outcome::kError;
     result.error = *reply.error;
@@ -179,6 +204,7 @@ void Runner::end_without_process(const wire::JobId& id, model::Outcome status,
   result.elapsed = (now() - job.started - job.paused).count();
   result.log_file = job.section.log_file;
   result.fetched = job.fetched;
+  result.storage_fetched = job.storage_fetched;
   finish(id, std::move(result), job.last_record);
 }
 

@@ -85,19 +85,20 @@ struct Bench {
   Fake fake;
   std::unique_ptr<Runner> runner;
 
-  explicit Bench(std::uint32_t slots = 1, std::uint32_t processors = 3) {
+  explicit Bench(std::uint32_t slots = 1, std::uint32_t processors = 3, bool storage = false) {
     RunnerOptions options;
     options.hello.instance = "far";
     options.host = "host-b";
     options.slots = slots;
     options.processors = processors;
-    options.place = RemotePlace{directory / "cache",
-                                directory / "sources",
-                                directory / "build",
-                                directory / "logs",
-                                {},
-                                {},
-                                0};
+    options.place = RemotePlace{.cachedir = directory / "cache",
+                                .sourcedir = directory / "sources",
+                                .builddir = directory / "build",
+                                .logdir = directory / "logs"};
+    if (storage) {
+      options.place->storage.emplace();
+      options.place->storage->url = "https://cache:11001";
+    }
     runner = std::make_unique<Runner>(clock, fake, Outbox::open(directory / "outbox.log").value(),
                                       options);
     runner->on_connected();
@@ -327,6 +328,55 @@ TEST_CASE("That the session's store is away is said once for a job (J87)") {
   REQUIRE(event);
   CHECK(event->level == "warn");
   CHECK(event->detail == "UNAVAILABLE");
+}
+
+TEST_CASE("What came from the storage service is said in the log and the result (J97, J98)") {
+  Bench b(1, 3, true);
+  b.give({b.job(1), b.job(2)});
+  HelperReply came;
+  came.bytes = 10;
+  came.storage_bytes = 1000;
+  came.warnings = {"Storage service https://cache:11001 gave what was refused"};
+  HelperReply ahead;
+  ahead.storage_bytes = 70;
+  b.ended(2, HelperVerb::kPrefetch, ahead);
+  b.ended(1, HelperVerb::kFetch, came);
+  REQUIRE(b.fake.started.size() == 1);
+  const auto& remarks = b.fake.started[0].remarks;
+  REQUIRE(remarks.size() == 2);
+  CHECK(remarks[0].level == "warn");
+  CHECK(remarks[0].text == came.warnings[0]);
+  CHECK(remarks[1].level == "info");
+  CHECK(remarks[1].text ==
+        "Fetched 1000 bytes <- https://cache:11001, 10 bytes <- the session's store");
+  // The process says these; nothing was said beside it.
+  CHECK(b.fake.published.empty());
+  b.build_ends(1, b.built());
+  HelperReply went;
+  went.bytes = 20;
+  went.storage_bytes = 15;
+  went.warnings = {"Storage service https://cache:11001 doesn't keep what this runner gives it"};
+  b.ended(1, HelperVerb::kUpload, went);
+  const auto results = b.fake.results();
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].status == model::Outcome::kSuccess);
+  CHECK(results[0].fetched == 10);
+  CHECK(results[0].storage_fetched == 1000);
+  CHECK(results[0].uploaded == 20);
+  CHECK(results[0].storage_uploaded == 15);
+  REQUIRE(b.fake.published.size() == 1);
+  CHECK(wire::decode_event(b.fake.published[0])->text == went.warnings[0]);
+
+  // What was fetched ahead counts for the job; where nothing travelled nothing is said.
+  b.ended(2, HelperVerb::kFetch);
+  REQUIRE(b.fake.started.size() == 2);
+  REQUIRE(b.fake.started[1].remarks.size() == 1);
+  CHECK(b.fake.started[1].remarks[0].text.starts_with("Fetched 70 bytes <- https://cache:11001"));
+  b.give({b.job(3)});
+  b.build_ends(2, b.built());
+  b.ended(3, HelperVerb::kFetch);
+  REQUIRE(b.fake.started.size() == 3);
+  CHECK(b.fake.started[2].remarks.empty());
 }
 
 TEST_CASE("Only builds are done elsewhere (J80)") {

@@ -198,7 +198,11 @@ Status Service::start() {
       std::make_unique<Runner>(system_clock(), *this, std::move(outbox), runner_options(hello));
   if (place_) {
     blobs_ = std::make_unique<Blobs>(
-        reactor_, wire::HelperOpen{place_->cachedir, place_->cas, place_->cas_name},
+        reactor_,
+        wire::HelperOpen{.cachedir = place_->cachedir,
+                         .cas = place_->cas,
+                         .server_name = place_->cas_name,
+                         .storage = place_->storage},
         Blobs::Callbacks{
             [this](const wire::JobId& id, wire::HelperVerb verb, const wire::HelperReply& reply) {
               runner_->on_transfer(id, verb, reply);
@@ -393,6 +397,7 @@ RemotePlace place_of(const wire::SessionPaths& paths) {
   place.sourcedir = joined.place.cachedir + "/sources";
   place.builddir = joined.place.builddir;
   place.logdir = joined.place.logdir;
+  place.storage = joined.place.storage;
   place.cas_name = wire::kCasName;
   place.cas.type = "storage";
   place.cas.push = true;

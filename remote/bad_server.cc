@@ -44,6 +44,14 @@ class Capabilities final : public reapi::Capabilities::Service {
 class Storage final : public reapi::ContentAddressableStorage::Service {
  public:
   explicit Storage(Shared& shared) : shared_(shared) {}
+  grpc::Status FindMissingBlobs(grpc::ServerContext*, const reapi::FindMissingBlobsRequest* request,
+                                reapi::FindMissingBlobsResponse* reply) override {
+    for (const reapi::Digest& digest : request->blob_digests()) {
+      if (!shared_.cas.contains({digest.hash(), digest.size_bytes()}))
+        *reply->add_missing_blob_digests() = digest;
+    }
+    return grpc::Status::OK;
+  }
   grpc::Status BatchReadBlobs(grpc::ServerContext*, const reapi::BatchReadBlobsRequest* request,
                               reapi::BatchReadBlobsResponse* reply) override {
     for (const reapi::Digest& digest : request->digests()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 #include <sys/stat.h>
 
@@ -24,6 +25,9 @@ using wire::JobInput;
 constexpr std::chrono::seconds kLongestPause{15};
 // A server that says that it failed may have been ending, or have no memory for a moment.
 constexpr unsigned kFailures = 4;
+// How long an upload that the session has whole waits for the storage service: whoever needs it
+// next should find it there, and its result shouldn't wait for a service that is slow.
+constexpr std::chrono::seconds kForStorage{10};
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
 constexpr std::string_view kArtifactRefs = "artifacts/refs/";
 constexpr std::string_view kElementSources = "elementsources/";
@@ -56,12 +60,15 @@ void add_needs(const store::ArtifactInfo& info, std::vector<Digest>& roots,
 struct BlobHelper::Work {
   HelperRequest request;
   std::atomic<bool> cancelled{false};
-  Moved moved;
+  Moved moved, near;
+  std::vector<Digest> from_session;  // blobs that the storage service didn't have
+  std::shared_ptr<NearStorage::Keep> kept;
 };
 
 BlobHelper::BlobHelper(wire::HelperOpen open, store::Cas cas, std::unique_ptr<Peer> peer,
-                       Answer answer, std::chrono::milliseconds first_pause)
+                       const Connect& connect, Answer answer, std::chrono::milliseconds first_pause)
     : open_(std::move(open)), cas_(std::move(cas)), complete_(cas_), peer_(std::move(peer)),
+      near_(open_.storage ? std::make_unique<NearStorage>(cas_, *open_.storage, connect) : nullptr),
       answer_(std::move(answer)), first_pause_(first_pause) {}
 
 Result<std::unique_ptr<BlobHelper>> BlobHelper::open(const wire::HelperOpen& open,
@@ -75,8 +82,8 @@ Result<std::unique_ptr<BlobHelper>> BlobHelper::open(const wire::HelperOpen& ope
   spec.retry_limit = spec.retry_limit.value_or(1);
   spec.retry_delay = spec.retry_delay.value_or(200);
   auto peer = TRY(connect(spec, open.server_name));
-  std::unique_ptr<BlobHelper> helper(
-      new BlobHelper(open, std::move(cas), std::move(peer), std::move(answer), first_pause));
+  std::unique_ptr<BlobHelper> helper(new BlobHelper(open, std::move(cas), std::move(peer), connect,
+                                                    std::move(answer), first_pause));
   helper->expiries_ = space.expiries();
   helper->space_.emplace(std::move(space));
   return helper;
@@ -119,6 +126,8 @@ void BlobHelper::run(const std::shared_ptr<Work>& work) {
   if (!done) reply.error = wire::ErrorBody::from(done.error());
   reply.bytes = work->moved.bytes;
   reply.blobs = work->moved.blobs;
+  reply.storage_bytes = work->kept ? work->kept->moved.bytes : work->near.bytes;
+  if (near_ && work->request.verb != HelperVerb::kPrefetch) reply.warnings = near_->take_warnings();
   answer(reply);
   const std::lock_guard guard(lock_);
   if (work->request.verb == HelperVerb::kFetch) --fetching_;
@@ -182,7 +191,17 @@ void BlobHelper::doubt() {
 }
 
 Status BlobHelper::fetch(Work& work) {
-  Transfer transfer(cas_, *peer_, work.moved, {&claims_, &work.cancelled});
+  Together together;
+  together.claims = &claims_;
+  together.cancelled = &work.cancelled;
+  if (near_) {
+    together.nearer = [&](const std::vector<Digest>& wanted) {
+      auto still = near_->pull(wanted, work.near, work.cancelled);
+      work.from_session.insert(work.from_session.end(), still.begin(), still.end());
+      return still;
+    };
+  }
+  Transfer transfer(cas_, *peer_, work.moved, std::move(together));
   std::vector<Digest> roots, blobs, messages;
   for (const JobInput& input : work.request.inputs) {
     if (!store::valid_digest(input.digest)) return bad_input(input);
@@ -221,6 +240,8 @@ Status BlobHelper::fetch(Work& work) {
   const auto lacking = TRY(transfer.pull(roots, blobs));
   if (!lacking.empty()) return missing(lacking.front());
   for (const Digest& root : roots) complete_.note_tree(root);
+  // Others who need these find them there.
+  if (!work.from_session.empty()) near_->keep_fetched(std::exchange(work.from_session, {}));
   if (work.request.verb == HelperVerb::kPrefetch) return {};
   for (const JobInput& input : work.request.inputs) {
     if (is_message(input)) CHECK(adopt(input, TRY(cas_.read(input.digest))));
@@ -250,7 +271,9 @@ Status BlobHelper::adopt(const JobInput& input, const std::string& bytes) {
 }
 
 Status BlobHelper::upload(Work& work, HelperReply& reply) {
-  Transfer transfer(cas_, *peer_, work.moved, {&claims_, &work.cancelled});
+  Together together;
+  together.cancelled = &work.cancelled;
+  Transfer transfer(cas_, *peer_, work.moved, std::move(together));
   std::vector<Digest> roots, blobs;
   if (!work.request.ref.empty()) {
     const store::Artifacts artifacts(cas_, &complete_);
@@ -274,7 +297,15 @@ Status BlobHelper::upload(Work& work, HelperReply& reply) {
     blobs.push_back(reply.log);
   }
   if (roots.empty() && blobs.empty()) return {};
+  // A request that is tried again offers it once.
+  if (near_ && !work.kept) {
+    work.kept = std::make_shared<NearStorage::Keep>();
+    work.kept->roots = roots;
+    work.kept->blobs = blobs;
+    near_->keep_made(work.kept);
+  }
   CHECK(transfer.push(roots, blobs));
+  if (work.kept) near_->await(*work.kept, kForStorage, work.cancelled);
   return {};
 }
 

@@ -2,8 +2,10 @@
 // fetches what jobs need from the session's store, and sends it what they made.
 //
 // A fetch asks the own store first; what isn't there comes in batches over all inputs of the job,
-// trees breadth first. Two requests that need one blob fetch it once. What is whole is remembered.
-// Refs are written when all that they name is here, and only below the store's own directories.
+// trees breadth first, from the storage service of this machine where there is one
+// (near_storage.h), else from the session's store. Two requests that need one blob fetch it once.
+// What is whole is remembered. Refs are written when all that they name is here, and only below the
+// store's own directories.
 #pragma once
 
 #include <atomic>
@@ -15,6 +17,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "remote/near_storage.h"
 #include "remote/peer.h"
 #include "remote/transfer.h"
 #include "store/cas.h"
@@ -28,8 +31,7 @@ class BlobHelper {
  public:
   // Called from threads of the helper, one at a time. A reply with `waits` is not the end.
   using Answer = std::function<void(const wire::HelperReply&)>;
-  using Connect =
-      std::function<Result<std::unique_ptr<Peer>>(const RemoteSpec&, const std::string&)>;
+  using Connect = NearStorage::Connect;
 
   // `first_pause`: between the first two tries to reach the server; twice as long each time after.
   static Result<std::unique_ptr<BlobHelper>> open(
@@ -44,8 +46,8 @@ class BlobHelper {
 
  private:
   struct Work;
-  BlobHelper(wire::HelperOpen open, store::Cas cas, std::unique_ptr<Peer> peer, Answer answer,
-             std::chrono::milliseconds first_pause);
+  BlobHelper(wire::HelperOpen open, store::Cas cas, std::unique_ptr<Peer> peer,
+             const Connect& connect, Answer answer, std::chrono::milliseconds first_pause);
   void run(const std::shared_ptr<Work>& work);
   // Does the request, again while the server can't be reached.
   Status do_patiently(Work& work, wire::HelperReply& reply);
@@ -62,6 +64,7 @@ class BlobHelper {
   store::Cas cas_;
   store::Completeness complete_;
   const std::unique_ptr<Peer> peer_;
+  const std::unique_ptr<NearStorage> near_;  // null without a storage service
   const Answer answer_;
   const std::chrono::milliseconds first_pause_;
   Claims claims_;

@@ -78,6 +78,8 @@ void Claims::wait(const std::vector<Digest>& taken, const std::function<bool()>&
 
 Status Transfer::check_cancelled() const {
   if (cancelled()) return fail("remote", "cancelled", "The transfer was cancelled");
+  if (together_.until && std::chrono::steady_clock::now() > *together_.until)
+    return fail("remote", "unreachable", fmt::format("{} is too slow", peer_.spec().url));
   return {};
 }
 
@@ -136,7 +138,7 @@ Status Transfer::each(const Work& work,
 
 Result<std::vector<Digest>> Transfer::pull(const std::vector<Digest>& roots,
                                            const std::vector<Digest>& blobs) {
-  CHECK(learn_limit());
+  if (!together_.nearer) CHECK(learn_limit());
   std::vector<Digest> missing;
   Distinct files;
   std::unordered_set<std::string> walked;
@@ -221,9 +223,12 @@ Result<std::vector<Digest>> Transfer::pull_blobs(const std::vector<Digest>& dige
 }
 
 Result<std::vector<Digest>> Transfer::pull_absent(const std::vector<Digest>& wanted) {
+  const std::vector<Digest> still = together_.nearer ? together_.nearer(wanted) : wanted;
+  if (still.empty()) return {};
+  CHECK(learn_limit());
   std::mutex lock;
   std::vector<Digest> missing;
-  CHECK(each(divide(wanted), [&](const std::vector<Digest>& batch) -> Status {
+  CHECK(each(divide(still), [&](const std::vector<Digest>& batch) -> Status {
     std::vector<Digest> lacking;
     if (batch.size() == 1) {
       auto there = TRY(pull_one(batch.front()));
@@ -236,6 +241,28 @@ Result<std::vector<Digest>> Transfer::pull_absent(const std::vector<Digest>& wan
     return {};
   }));
   return missing;
+}
+
+Result<std::vector<Digest>> Transfer::pull_found(const std::vector<Digest>& wanted) {
+  CHECK(learn_limit());
+  // One batch says by itself what isn't there; of many, those of single large blobs are saved.
+  if (divide(wanted).size() < 2) return pull_absent(wanted);
+  std::vector<Digest> missing = TRY(not_there(wanted));
+  std::unordered_set<std::string> absent;
+  for (const Digest& digest : missing) absent.insert(digest.hash);
+  std::vector<Digest> there;
+  for (const Digest& digest : wanted) {
+    if (!absent.contains(digest.hash)) there.push_back(digest);
+  }
+  const auto gone = TRY(pull_absent(there));
+  missing.insert(missing.end(), gone.begin(), gone.end());
+  return missing;
+}
+
+Status Transfer::refuse(const Error& error) const {
+  if (!together_.on_wrong) return tl::unexpected<Error>(error);
+  together_.on_wrong(error);
+  return {};
 }
 
 Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& digests) {
@@ -251,19 +278,21 @@ Result<std::vector<Digest>> Transfer::pull_batch(const std::vector<Digest>& dige
     }
     wanted.erase(asked);
     if (blob.error) {
-      if (blob.error->reason != "not-found") return tl::unexpected<Error>(std::move(*blob.error));
+      if (blob.error->reason != "not-found") CHECK(refuse(*blob.error));
       missing.push_back(std::move(blob.digest));
       continue;
     }
     const Digest found = store::digest_of(blob.data);
     if (found != blob.digest) {
-      return tl::unexpected<Error>(misbehaved(
+      CHECK(refuse(misbehaved(
           peer_, Error{{},
                        {},
                        fmt::format("Blob {} of {} bytes came with the content of {} with {} bytes",
                                    blob.digest.hash, blob.digest.size, found.hash, found.size),
                        {},
-                       {}}));
+                       {}})));
+      missing.push_back(std::move(blob.digest));
+      continue;
     }
     CHECK(cas_.add(blob.data));
     moved_.bytes += blob.data.size();
@@ -291,9 +320,9 @@ Result<bool> Transfer::pull_one(const Digest& digest) {
     return true;
   }
   if (read.error().domain == "remote" && read.error().reason == "not-found") return false;
-  if (read.error().reason == "corrupt-blob")
-    return tl::unexpected<Error>(misbehaved(peer_, read.error()));
-  return forward(read);
+  if (read.error().reason != "corrupt-blob") return forward(read);
+  CHECK(refuse(misbehaved(peer_, read.error())));
+  return false;
 }
 
 Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs) {
@@ -306,8 +335,13 @@ Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<
     }));
   }
   for (const Digest& blob : blobs) all.add(blob);
+  const auto absent = TRY(not_there(all.list()));
+  CHECK(each(divide(absent), [&](const std::vector<Digest>& batch) { return push_batch(batch); }));
+  return !absent.empty();
+}
+
+Result<std::vector<Digest>> Transfer::not_there(const std::vector<Digest>& list) {
   std::vector<Digest> lacking;
-  const std::vector<Digest>& list = all.list();
   for (std::size_t at = 0; at < list.size(); at += kAskCount) {
     const std::vector<Digest> some(
         list.begin() + static_cast<std::ptrdiff_t>(at),
@@ -326,8 +360,7 @@ Result<bool> Transfer::push(const std::vector<Digest>& roots, const std::vector<
       lacking.push_back(std::move(digest));
     }
   }
-  CHECK(each(divide(lacking), [&](const std::vector<Digest>& batch) { return push_batch(batch); }));
-  return !lacking.empty();
+  return lacking;
 }
 
 Status Transfer::push_batch(const std::vector<Digest>& digests) {

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -33,10 +35,18 @@ class Claims {
   std::unordered_set<std::string> claimed_;
 };
 
-// What a transfer shares with others, and who may end it. Errors then: "cancelled".
+// What a transfer shares with others, and what ends it: "cancelled", or "unreachable" when it takes
+// longer than it may.
 struct Together {
   Claims* claims = nullptr;
   const std::atomic<bool>* cancelled = nullptr;
+  std::optional<std::chrono::steady_clock::time_point> until;
+  // Fetches what it can of the blobs from somewhere else first, and gives those that are still to
+  // come. The server isn't asked for anything while there are none.
+  std::function<std::vector<Digest>(const std::vector<Digest>&)> nearer;
+  // When set, a blob that the server doesn't give, or gives other bytes for, counts as one that it
+  // doesn't have, and this hears why; from any of the transfer's threads.
+  std::function<void(const Error&)> on_wrong;
 };
 
 struct Moved {
@@ -56,6 +66,8 @@ class Transfer {
   // doesn't have (of a tree whose directories are missing, those). What came stays in any case.
   Result<std::vector<Digest>> pull(const std::vector<Digest>& roots,
                                    const std::vector<Digest>& blobs);
+  // Fetches those of the blobs that the server has, and returns the others.
+  Result<std::vector<Digest>> pull_found(const std::vector<Digest>& wanted);
   // Sends what the server doesn't have of them, and returns whether that was anything. Error:
   // "missing-blob" when something isn't here.
   Result<bool> push(const std::vector<Digest>& roots, const std::vector<Digest>& blobs);
@@ -70,6 +82,10 @@ class Transfer {
   Status learn_limit();
   Work divide(const std::vector<Digest>& digests) const;
   Status each(const Work& work, const std::function<Status(const std::vector<Digest>&)>& move);
+  // Of the blobs those that the server says it doesn't have.
+  Result<std::vector<Digest>> not_there(const std::vector<Digest>& blobs);
+  // What comes of a blob that didn't come as it should: an error, or nothing.
+  Status refuse(const Error& error) const;
   Result<std::vector<Digest>> pull_blobs(const std::vector<Digest>& digests);
   Result<std::vector<Digest>> pull_absent(const std::vector<Digest>& digests);
   Result<std::vector<Digest>> pull_batch(const std::vector<Digest>& digests);

@@ -385,6 +385,8 @@ void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int
   ++(error || result.status == model::Outcome::kFailure ? known_of.failed : known_of.done);
   known_of.fetched += result.fetched;
   known_of.uploaded += result.uploaded;
+  known_of.storage_fetched += result.storage_fetched;
+  known_of.storage_uploaded += result.storage_uploaded;
   if (result.status != model::Outcome::kSuccess) return;
   if (result.artifact && runner.offer.remote) {
     const Artifact made = artifact(result.artifact->files);
@@ -474,6 +476,8 @@ wire::RunnerInfo Choice::info(const Runner& runner, Duration now) const {
     info.failed = known_of->failed;
     info.fetched = known_of->fetched;
     info.uploaded = known_of->uploaded;
+    info.storage_fetched = known_of->storage_fetched;
+    info.storage_uploaded = known_of->storage_uploaded;
   }
   return info;
 }

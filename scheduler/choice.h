@@ -170,7 +170,8 @@ class Choice final : public FleetWatcher {
     std::vector<std::uint64_t> holds;               // a bit for each artifact
     double pace = 1;                                // elapsed to expected
     std::uint32_t paces = 0;
-    std::uint64_t done = 0, failed = 0, fetched = 0, uploaded = 0;
+    std::uint64_t done = 0, failed = 0;
+    std::uint64_t fetched = 0, uploaded = 0, storage_fetched = 0, storage_uploaded = 0;
     std::uint32_t errors = 0;  // ended so, in a row from the first
     std::string quarantined;
   };

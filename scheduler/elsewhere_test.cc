@@ -215,6 +215,8 @@ TEST_CASE("J74: what is built of something is built where that was made") {
     auto result = world.result_of(at[name]);
     result.artifact.emplace();
     result.uploaded = 1 << 20;
+    result.storage_fetched = 1 << 10;
+    result.storage_uploaded = 1 << 11;
     world.say(name, wire::Results{{result}});
     const auto next = world.out->take_jobs(name);
     REQUIRE(next.size() == 1);
@@ -223,6 +225,8 @@ TEST_CASE("J74: what is built of something is built where that was made") {
   const auto list = world.core->runners();
   CHECK(info(list, "one")->done == 1);
   CHECK(info(list, "one")->uploaded == 1 << 20);
+  CHECK(info(list, "one")->storage_fetched == 1 << 10);
+  CHECK(info(list, "one")->storage_uploaded == 1 << 11);
   CHECK(info(list, "one")->waiting == 1);
 }
 

@@ -6,6 +6,10 @@
 //   helper -> runner   HelperReply to each request but `cancel` and `forget`, in the order in which
 //                      they end; before that, as often as need be, one that says why it waits
 //
+// Blobs come from the storage service of this machine's configuration, where there is one, and from
+// the session's store when they aren't to be had there. What goes to the session's store is offered
+// to the service as well. Nothing that the service does is an error (spec/jobs.md, J97, J98).
+//
 // The helper moves for several requests at a time. A server that can't be reached is tried again,
 // less and less often, for HelperOpen::patience. End of file ends the helper; what a request had
 // not finished is as if it had never begun, but for blobs that have come.
@@ -34,6 +38,7 @@ struct HelperOpen {
   // The name that the server's certificate has; "": that of `cas.url`.
   std::string server_name;
   std::uint32_t patience_s = 600;
+  std::optional<RemoteSpec> storage;  // cache.storage-service of this machine
 };
 template <typename C>
 void fields(C& c, HelperOpen& m) {
@@ -41,6 +46,7 @@ void fields(C& c, HelperOpen& m) {
   c("cas", m.cas);
   c.optional("server_name", m.server_name);
   c.optional("patience_s", m.patience_s);
+  c.optional("storage", m.storage);
 }
 
 enum class HelperVerb : std::uint8_t {
@@ -74,8 +80,11 @@ void fields(C& c, HelperRequest& m) {
 struct HelperReply {
   std::uint64_t id = 0;
   std::optional<ErrorBody> error;
-  std::uint64_t bytes = 0;  // of blobs that travelled for it
-  std::uint64_t blobs = 0;
+  // Of blobs that travelled for it, from the session's store or to it.
+  std::uint64_t bytes = 0, blobs = 0;
+  std::uint64_t storage_bytes = 0;  // from the storage service, or to it
+  // fetch, upload: what is wrong with the storage service, each cause once for a helper.
+  std::vector<std::string> warnings;
   // Not empty: this isn't the end; the server can't be reached, for this reason, and is tried
   // again.
   std::string waits;
@@ -88,6 +97,8 @@ void fields(C& c, HelperReply& m) {
   c.optional("error", m.error);
   c.optional("bytes", m.bytes);
   c.optional("blobs", m.blobs);
+  c.optional("storage_bytes", m.storage_bytes);
+  c.optional("warnings", m.warnings);
   c.optional("waits", m.waits);
   c.optional("artifact", m.artifact);
   c.optional("log", m.log);

@@ -191,7 +191,9 @@ struct JobResult {
   model::Digest artifact_message;
   model::Digest log;
   std::string log_tail;
-  std::uint64_t fetched = 0, uploaded = 0;  // bytes that travelled for it
+  // Bytes that travelled for it: with the session's store, and with the storage service of the
+  // runner's machine.
+  std::uint64_t fetched = 0, uploaded = 0, storage_fetched = 0, storage_uploaded = 0;
 };
 template <typename C>
 void fields(C& c, JobResult& m) {
@@ -208,6 +210,8 @@ void fields(C& c, JobResult& m) {
   c.optional("log_tail", m.log_tail);
   c.optional("fetched", m.fetched);
   c.optional("uploaded", m.uploaded);
+  c.optional("storage_fetched", m.storage_fetched);
+  c.optional("storage_uploaded", m.storage_uploaded);
 }
 struct Results {
   static constexpr std::string_view kName = "RESULT";
@@ -316,7 +320,8 @@ struct RunnerInfo {
   std::uint32_t slots = 0, processors = 0, running = 0, waiting = 0;
   bool remote = false, draining = false;
   std::string quarantined;  // why it gets no jobs; "" when it isn't
-  std::uint64_t done = 0, failed = 0, fetched = 0, uploaded = 0;
+  std::uint64_t done = 0, failed = 0;
+  std::uint64_t fetched = 0, uploaded = 0, storage_fetched = 0, storage_uploaded = 0;
   std::uint32_t silent = 0;       // seconds since it was last heard
   std::uint32_t remaining_s = 0;  // until its lifetime is over; 0: it has none
 };
@@ -339,6 +344,8 @@ void fields(C& c, RunnerInfo& m) {
   c.optional("failed", m.failed);
   c.optional("fetched", m.fetched);
   c.optional("uploaded", m.uploaded);
+  c.optional("storage_fetched", m.storage_fetched);
+  c.optional("storage_uploaded", m.storage_uploaded);
   c.optional("silent", m.silent);
   c.optional("remaining_s", m.remaining_s);
 }

@@ -15,11 +15,23 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "wire/codec.h"
 #include "wire/job_messages.h"
 
 namespace sluice::wire {
+
+// What the job's process says before anything else, as if it had found it out.
+struct JobRemark {
+  std::string level;  // info | warn
+  std::string text;
+};
+template <typename C>
+void fields(C& c, JobRemark& m) {
+  c("level", m.level);
+  c("text", m.text);
+}
 
 struct JobStart {
   Job job;
@@ -32,6 +44,7 @@ struct JobStart {
   std::uint32_t tokens = 0;
   // Whether the job is to be where its memory can be limited.
   bool limits_memory = false;
+  std::vector<JobRemark> remarks;
 };
 template <typename C>
 void fields(C& c, JobStart& m) {
@@ -40,6 +53,7 @@ void fields(C& c, JobStart& m) {
   c.optional("cachedir", m.cachedir);
   c.optional("tokens", m.tokens);
   c.optional("limits_memory", m.limits_memory);
+  c.optional("remarks", m.remarks);
 }
 
 struct JobNote {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/result.h"
 #include "wire/access.h"
 #include "wire/address.h"
+#include "wire/model_fields.h"
 
 namespace sluice::wire {
 
@@ -78,6 +80,7 @@ struct RunnerPlace {
   std::string cachedir, builddir, logdir;  // absolute
   std::uint32_t idle_s = 0;      // it leaves when it had nothing to do for so long; 0: never
   std::uint32_t lifetime_s = 0;  // it drains when it is so old; 0: never
+  std::optional<model::Remote> storage;  // cache.storage-service of its machine's configuration
 };
 template <typename C>
 void fields(C& c, RunnerPlace& m) {
@@ -88,6 +91,7 @@ void fields(C& c, RunnerPlace& m) {
   c("logdir", m.logdir);
   c.optional("idle_s", m.idle_s);
   c.optional("lifetime_s", m.lifetime_s);
+  c.optional("storage", m.storage);
 }
 
 // A session that was joined: the file `joined`, of mode 0600, in a directory of its own, which has
