@@ -32,7 +32,7 @@ OTHER_MEANINGS = {
         ("remote/", "remote"): "a domain of errors",
         ("scheduler/", "remote"): "a domain of errors",
         ("wire/access.cc", "remote"): "the beginning of a user id of ZeroMQ's",
-        ("wire/messages.h", "remote"): "a field of messages",
+        ("wire/job_messages.h", "remote"): "a field of messages",
         ("renderer/lines.cc", "workspace"): "the beginning of a format's variables",
     },
     "actions": {
