@@ -18,6 +18,7 @@ Those two stage a clone of their mirror, which has as much as was ever fetched i
 .git is told what the commit's own history has.
 """
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -280,15 +281,19 @@ def answers(asked):
     status, _, err = asked.run("source", "checkout", "--deps", "build", "--directory", top, "all-that-is-here.bst")
     if status != 0:
         raise RuntimeError("source checkout fails:\n" + err)
-    for name in fetched:
-        result[name]["staged"] = look(os.path.join(top, name), True)
+    # A look is a dozen commands of git; most of its time one waits for the next.
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for name, seen in zip(fetched, pool.map(lambda name: look(os.path.join(top, name), True), fetched)):
+            result[name]["staged"] = seen
     shutil.rmtree(top)
 
     opened = [name for name in fetched if name.startswith(("g-", "r-", "git-", "repo-", "tag-", "module-")) and "-track-" not in name]
     open_workspaces(asked, opened)
-    for name in opened:
-        if os.path.isdir(asked.workspace(name)) and os.listdir(asked.workspace(name)):
-            result[name]["workspace"] = look(asked.workspace(name), name.startswith(("r-", "repo-")))
+    opened = [name for name in opened if os.path.isdir(asked.workspace(name)) and os.listdir(asked.workspace(name))]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        looks = pool.map(lambda name: look(asked.workspace(name), name.startswith(("r-", "repo-"))), opened)
+        for name, seen in zip(opened, looks):
+            result[name]["workspace"] = seen
     return json.loads(asked.nameless(json.dumps(result)))
 
 

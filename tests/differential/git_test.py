@@ -10,6 +10,8 @@ from sluice_test import SluiceTest, main  # noqa: E402
 
 
 class Git(SluiceTest):
+    IN_MEMORY = True
+
     def test_all(self):
         wrong, count = git_answers.check(self.bin, os.path.join(self.directory, "git"), self.env)
         for name, part, expected, found in wrong:

@@ -6,7 +6,7 @@
         slurm.jobs()                                                       # {id: state}
 
 Each node has two processors, and one partition, `build`, has them all; jobs run as root. A node that is switched off is
-down for Slurm some ten seconds later. Skipped, by name, where one of the programs is missing (why_not())."""
+down for Slurm some twenty seconds later. Skipped, by name, where one of the programs is missing (why_not())."""
 
 import os
 import shutil
@@ -39,7 +39,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
 ReturnToService=2
-SlurmdTimeout=10
+# A node that is silent for so long is down; one on a loaded machine may be silent for a while.
+SlurmdTimeout=20
 KillWait=5
 OverTimeLimit=0
 {nodes}
@@ -63,6 +64,7 @@ class Slurm:
         self.log_directory = log_directory
         self.key = os.urandom(1024)
         self.processes = {}
+        self.prepared = {}  # {name of a host: its first process, when what Slurm needs there was made}
 
     def __enter__(self):
         try:
@@ -85,6 +87,7 @@ class Slurm:
         self.processes.clear()
 
     def _prepare(self, host):
+        self.prepared[host.name] = host.pid
         names = [self.hosts[i] for i in self.nodes]
         host.write("/etc/slurm/slurm.conf", CONFIG.format(
             controller=self.controller, names=",".join(node.name for node in names),
@@ -98,6 +101,9 @@ class Slurm:
         self._wait(lambda: host.run(["munge", "-n"], check=False).returncode == 0, "munged of " + host.name)
 
     def _start(self, host, name, command):
+        before = self.processes.pop((host.name, name), None)
+        if before is not None:  # it went with its host
+            before.wait(DEADLINE)
         with open(self.log(host, name), "ab") as log:
             self.processes[host.name, name] = host.popen(command, stdout=log, stderr=subprocess.STDOUT)
 
@@ -122,7 +128,7 @@ class Slurm:
     def start_node(self, i):
         """slurmd of a node; after hosts.start(i) again."""
         host = self.hosts[i]
-        if ("munged" in {name for owner, name in self.processes if owner == host.name}) and self.processes[host.name, "munged"].poll() is not None:
+        if self.prepared[host.name] != host.pid:
             self._prepare(host)
         self._start(host, "slurmd", ["slurmd", "-D", "-N", host.name])
 

@@ -19,7 +19,7 @@ PROJECT = "name: git\nmin-version: 2.5\nelement-path: elements\naliases:\n  up: 
 KINDS = ("git", "git_repo")
 ALL_KINDS = KINDS + ("git_tag",)
 MEBIBYTE = 1 << 20
-#MiB of a history that a shallow fetch leaves behind; releases are tried with 2048 by hand.
+# MiB of a history that a shallow fetch leaves behind; releases are tried with 2048 by hand.
 HISTORY_MIB = int(os.environ.get("SLUICE_TEST_HISTORY_MIB", "24"))
 
 
@@ -29,6 +29,8 @@ def noise(seed, size):
 
 
 class GitServers(SluiceTest):
+    IN_MEMORY = True
+
     def setUp(self):
         super().setUp()
         self.top = os.path.join(self.directory, "repositories")
@@ -168,7 +170,7 @@ class Faults(GitServers):
                         self.kill_fetches() if program == "git" else self.kill(program)
                         between.release()
                         fetch.wait()
-#Whatever became of the first fetch, what it left is no hindrance to the next.
+                        # Whatever became of the first fetch, what it left is no hindrance to the next.
                         self.sluice("source", "fetch", "a.bst", cwd=at)
                         with open(os.path.join(self.checked_out(at, "a"), "noise"), "rb") as file:
                             self.assertEqual(file.read(), noise("big 4", MEBIBYTE))
@@ -219,7 +221,7 @@ class Faults(GitServers):
                         before = len(server.accepted)
                         waiting = self.start("source", verb, "a.bst", cwd=at)
                         self.wait_until(lambda: len(server.accepted) > before, "a connection")
-#A command that waits for the server can be stopped, with all its processes.
+                        # A command that waits for the server can be stopped, with all its processes.
                         waiting.signal(15)
                         self.assertNotEqual(waiting.wait(), 0)
                         self.assert_nothing_left()
@@ -246,7 +248,7 @@ class Faults(GitServers):
                     self.sluice("--config", self.config(network_retries=0, network_timeout=2), "source", "fetch", "b.bst", cwd=at, status=1)
                     self.assertTrue(server.wanted)
                     self.sluice("show", "b.bst", cwd=at)
-#An honest server at the same place is believed.
+        # An honest server at the same place is believed.
         with GitDaemon(self.top) as server:
             for kind in KINDS:
                 at = self.element("a", "kind: " + kind, "url: up:some", "ref: " + made["c2"], url=server.url)
@@ -322,12 +324,12 @@ class Faults(GitServers):
                             self.sluice("source", "fetch", "a.bst", cwd=at)
                             self.damage(kind, what)
                             done = self.sluice("source", "fetch", "a.bst", cwd=at)
-#What is left of a pack may be enough, and the history isn't looked at by all.
+                            # What is left of a pack may be enough, and the history isn't looked at by all.
                             if what not in ("commit gone", "pack cut"):
                                 self.assertIn("Objects are missing in", done.stderr)
                             with open(os.path.join(self.checked_out(at, "a"), "noise"), "rb") as file:
                                 self.assertEqual(file.read(), noise("big 4", MEBIBYTE))
-#The history is whole, too.
+                            # The history is whole, too.
                             self.sluice("workspace", "open", "--directory", os.path.join(self.directory, "workspace"), "a.bst", cwd=at)
                             log = git_repositories.git(os.path.join(self.directory, "workspace"), "log", "--format=%H")
                             self.assertEqual(log.decode().split(), [made["c%d" % number] for number in (4, 3, 2, 1)])
@@ -363,7 +365,7 @@ class Sizes(GitServers):
 
     def test_shallow_fetch_of_a_large_history(self):
         history_of = Repository("history")
-#Each commit replaces the same file : a checkout has one of them, the history all.
+        # Each commit replaces the same file: a checkout has one of them, the history all.
         for number in range(HISTORY_MIB):
             history_of.commit("c%d" % number, {"noise": noise("history %d" % number, MEBIBYTE)})
         last = "c%d" % (HISTORY_MIB - 1)
@@ -424,7 +426,7 @@ class Hostile(GitServers):
                         self.assertEqual(escaped(), [])
                         if path == "":
                             continue
-#The path comes from the element's configuration here.
+                        # The path comes from the element's configuration here.
                         self.element(made.name, "kind: " + kind, "url: up:" + made.name, "ref: " + made["c1"], "submodules:", "  '%s':" % path, "    url: up:victim")
                         self.sluice("--config", self.config(network_retries=0), "source", "fetch", made.name + ".bst", cwd=at, status=None)
                         self.assertEqual(escaped(), [])
