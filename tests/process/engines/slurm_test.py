@@ -92,8 +92,7 @@ class Slurm(EngineTest):
         start = self.start_runners(1, "-t", "1")
         first = self.wait_until(lambda: list(self.runners()), "a runner", TIMEOUT)[0]
         self.wait_for_text(start, "Slurm job %d on host1 has reached its walltime; another one takes its place" % self.job_of(first), 150)
-        # Slurm may still be completing it.
-        self.wait_until(lambda: self.slurm.jobs()[self.job_of(first)] == "COMPLETED", "the job's end", TIMEOUT)
+        self.assertEqual(self.slurm.jobs()[self.job_of(first)], "COMPLETED")
         second = self.wait_until(lambda: [name for name in self.runners() if name != first], "another runner", TIMEOUT)[0]
         self.assertGreater(self.job_of(second), self.job_of(first))
         # With the session all ends.
@@ -117,7 +116,7 @@ class Slurm(EngineTest):
         self.wait_for_text(start, "3 starts in a row have failed: the next is tried in 1 minute")
         self.assertIn("ended before its runner had joined: FAILED (NonZeroExitCode)", start.stderr)
         # One at a time, and no more than three.
-        self.wait_until(lambda: sorted(self.slurm.jobs().values()) == ["FAILED"] * 3, "the ends of three jobs", TIMEOUT)
+        self.assertEqual(sorted(self.slurm.jobs().values()), ["FAILED"] * 3)
         start.signal(signal.SIGTERM)
         self.assertEqual(start.wait(TIMEOUT), 0, start)
         self.assertEqual(len(self.slurm.jobs()), 3)
