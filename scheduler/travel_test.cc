@@ -102,7 +102,7 @@ TEST_CASE("No password or token leaves the session's machine (J80)") {
   snapshot.settings.remote_execution.action_cache = service;
   hello_from_afar(world, "far");
   auto arguments = world.build(world.write(std::move(snapshot)));
-  arguments.remotes = {{{service}, {service}}};
+  arguments.remotes = {{{}, {service}}};
   world.run(arguments);
   const auto jobs = world.out->take_jobs("far");
   REQUIRE_FALSE(jobs.empty());
