@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -54,7 +55,11 @@ void optional_flag(CLI::App& app, const std::string& name, T& into, const std::s
 template <typename T>
 CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type,
                    const std::string& help) {
-  return app.add_option(name, into, help)->type_name(type);
+  CLI::Option* const option = app.add_option(name, into, help)->type_name(type);
+  // CLI11 takes -1 for the largest number of 64 bits.
+  if constexpr (std::is_same_v<T, std::uint64_t>)
+    option->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  return option;
 }
 
 template <typename T>

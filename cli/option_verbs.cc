@@ -599,7 +599,10 @@ void Parser::add_session() {
       add_verb(*group, "retry", "Try an element again that failed in the run that is under way");
   retry->add_option("element", control_.element)->type_name("ELEMENT")->required();
   auto* answer = add_verb(*group, "answer", "Answer the prompt of an element that failed");
-  answer->add_option("prompt", control_.prompt)->type_name("PROMPT")->required();
+  answer->add_option("prompt", control_.prompt)
+      ->type_name("PROMPT")
+      ->required()
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
   answer->add_option("choice", control_.choice)
       ->type_name("continue|quit|terminate|retry")
       ->required();

@@ -205,6 +205,7 @@ TEST_CASE("session verbs") {
   CHECK(log.from == 12);
   refused({"session", "log"});
   refused({"session", "log", "a.bst", "--from", "-1"});
+  refused({"session", "answer", "-1", "retry"});
   CHECK(parsed<SessionAttachCommand>({"session", "attach", "ID", "--style", "plain"}).style ==
         "plain");
   CHECK(parsed<SessionControlCommand>({"session", "suspend"}).verb == "suspend");
