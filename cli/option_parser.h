@@ -52,13 +52,14 @@ void optional_flag(CLI::App& app, const std::string& name, T& into, const std::s
       ->take_last();
 }
 
+// CLI11 takes -1 for the largest number of 64 bits.
+CLI::Validator not_negative();
+
 template <typename T>
 CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type,
                    const std::string& help) {
   CLI::Option* const option = app.add_option(name, into, help)->type_name(type);
-  // CLI11 takes -1 for the largest number of 64 bits.
-  if constexpr (std::is_same_v<T, std::uint64_t>)
-    option->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+  if constexpr (std::is_same_v<T, std::uint64_t>) option->check(not_negative());
   return option;
 }
 

@@ -53,6 +53,13 @@ CLI::Validator no_file(const std::string& option) {
   return CLI::Validator(check, "", "");
 }
 
+CLI::Validator not_negative() {
+  const auto check = [](const std::string& value) {
+    return value.starts_with('-') ? value + " is less than 0" : std::string();
+  };
+  return CLI::Validator(check, "", "");
+}
+
 CLI::Option* last_checked(CLI::Option* option, CLI::Validator validator) {
   const auto check = [option, validator = std::move(validator)](std::string& value) {
     return value == option->results().back() ? validator(value) : std::string();
@@ -602,7 +609,7 @@ void Parser::add_session() {
   answer->add_option("prompt", control_.prompt)
       ->type_name("PROMPT")
       ->required()
-      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""));
+      ->check(not_negative());
   answer->add_option("choice", control_.choice)
       ->type_name("continue|quit|terminate|retry")
       ->required();
