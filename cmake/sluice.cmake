@@ -69,18 +69,19 @@ if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   endif()
 endif()
 
-# What the longest tests take, in seconds, where two processors run four at a time: ctest starts these first, so that none is left
-# that runs alone at the end. Any other is taken for short.
+# Seconds that the longest tests take where two processors run four at a time. SLUICE_LONG_TESTS has ctest start these first, so
+# that none of them is left to run alone at the end; any other is taken for short.
 set(SLUICE_LONG_TESTS
-  differential.commands 304 differential.git 195 process.git.servers 184 remote_process 91 jobs_sandbox 73
-  fault.stop.broker 70 fault.together 70 fault.stop.scheduler 69 differential.mirrors 68 fault.stop.cli 66
-  fault.stop.sandbox 66 fault.stop.runner 66 fault.stop.renderer 58 fault.stop.loader 55 fault.stop.job 55
-  fault.stop.session 52 fault.resources 52 fault.all 48 fault.kill.sandbox 44 fault.kill.job 42 fault.kill.cli 42
-  fault.kill.scheduler 40 process.machines 39 bench.smoke 37 fault.kill.loader 35 fault.kill.runner 35 fault.kill.session 35
-  fault.kill.renderer 34 fault.checks 32 process.plugins.sources 31 process.control 30 process.cli.outliving 30
-  fault.kill.broker 27 process.cli.remotes 27 differential.golden 26 process.pipeline 26 process.cli.packages 26 remote 25
-  process.broker 25 process.git.ssh 25 process.cli.told 24 process.docker.hostile 23 process.renderer 23 process.elsewhere 21
-  jobs 21 store 20)
+  differential.commands 328 remote_process 201 process.git.servers 180 differential.git 156 jobs_sandbox 144
+  fault.together 86 fault.kill.cli 57 fault.kill.job 55 fault.kill.runner 54 fault.stop.scheduler 54 fault.stop.job 53
+  differential.mirrors 52 fault.kill.session 52 fault.stop.broker 52 fault.resources 51 fault.kill.renderer 51
+  fault.kill.scheduler 49 process.machines 49 fault.stop.session 48 bench.smoke 48 fault.stop.runner 47
+  process.plugins.sources 46 fault.all 45 fault.checks 45 fault.stop.sandbox 44 fault.kill.loader 43 fault.stop.cli 40
+  fault.stop.renderer 40 remote 38 model 36 fault.stop.loader 35 process.cli.packages 35 process.pipeline 33
+  differential.golden 31 process.renderer 31 process.cli.outliving 30 fault.kill.sandbox 29 process.control 28
+  process.cli.session_log 27 fault.kill.broker 26 process.docker.hostile 26 process.broker 26 process.git.ssh 25
+  process.elsewhere 25 process.plugins.load 24 process.engines.ssh 23 process.cli.checkout 23 process.cli.told 22
+  process.cli.remotes 22 process.cli.shell 21 process.runner 21)
 
 # sluice_add_test(NAME seconds COMMAND...): one ctest entry.
 function(sluice_add_test name timeout)

@@ -30,7 +30,7 @@ def enough(self):
 def tests_of(how, process):
     tests = {"test_seed_%04d" % seed: one(how, process, seed) for seed in range(FIRST, FIRST + SEEDS)}
     name = how.capitalize() + (process.capitalize() if how != "all" else "")
-    return type(name, (Fault,), {"hits": 0, **tests, "test_was_hit": enough})
+    return type(name, (Fault,), {"hits": 0, "IN_MEMORY": how != "all", **tests, "test_was_hit": enough})
 
 
 for kind in KINDS:

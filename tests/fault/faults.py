@@ -111,6 +111,8 @@ def parent_of(pid):
 class Fault(SluiceTest):
     """Gives run(); no test by itself."""
 
+    # What is hit is processes. Where it matters what a disk does, a test has one.
+    IN_MEMORY = True
     ELEMENTS = 60
     FILES = PROJECT
     undisturbed = None  # (artifacts, seconds, number of records), of one build for all seeds

@@ -41,6 +41,7 @@ PROJECT = {
 
 
 class Resources(Gates, Fault):
+    IN_MEMORY = False
     ELEMENTS = 5
     FILES = PROJECT
 

@@ -15,6 +15,7 @@ from workload import Gates, gate, manual  # noqa: E402
 
 
 class Together(Gates, Fault):
+    IN_MEMORY = False
     FILES = {**faults.PROJECT, "elements/gate.bst": manual("gate", gate(1), depends=["six.bst"])}
 
     def built(self):
