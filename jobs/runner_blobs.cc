@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/credentials.h"
 #include "base/log.h"
 #include "base/tail.h"
 #include "jobs/inputs.h"
@@ -107,11 +108,13 @@ void Runner::warn(Running& job, std::string text, std::string detail) {
 // Says in the job's own log what the storage service did for it, and what is wrong with that.
 void Runner::remark_storage(Running& job, const wire::HelperReply& reply) {
   if (!options_.place->storage) return;
-  for (const std::string& warning : reply.warnings) job.start->remarks.push_back({"warn", warning});
+  for (const std::string& warning : reply.warnings)
+    job.start->remarks.push_back({"warn", without_credentials(warning)});
   if (job.fetched == 0 && job.storage_fetched == 0) return;
   job.start->remarks.push_back(
-      {"info", fmt::format("Fetched {} bytes <- {}, {} bytes <- the session's store",
-                           job.storage_fetched, options_.place->storage->url, job.fetched)});
+      {"info",
+       fmt::format("Fetched {} bytes <- {}, {} bytes <- the session's store", job.storage_fetched,
+                   without_credentials(options_.place->storage->url), job.fetched)});
 }
 
 void Runner::on_fetched(const wire::JobId& id, const wire::HelperReply& reply) {
