@@ -18,6 +18,7 @@
 #include "cli/listening.h"
 #include "model/remotes.h"
 #include "project/user_config.h"
+#include "store/space.h"
 #include "wire/job_messages.h"
 #include "wire/joined.h"
 
@@ -29,18 +30,26 @@ std::string absolute(const std::string& path) {
   return path.starts_with('/') ? path : current_directory() + "/" + path;
 }
 
-// cache.storage-service of this machine's configuration, which stays here. One whose address is
-// none is done without, as all commands do without such caches.
-Result<std::optional<model::Remote>> storage_service(Invocation& invocation) {
+// What this machine's configuration, which stays here, says of a runner's store in `cache`.
+struct StoreConfiguration {
+  store::CacheLimits limits;
+  std::optional<model::Remote> storage;
+};
+
+// A storage service whose address is none is done without, as all commands do without such caches.
+Result<StoreConfiguration> store_configuration(Invocation& invocation) {
   const wire::LoadArguments load = load_arguments(invocation.global);
   const auto config = TRY(project::load_user_config(load.what.config, load.overrides, 1));
-  const auto& storage = config->settings.storage_service;
-  if (!storage) return std::optional<model::Remote>();
-  if (const auto address = model::remote_address(storage->url); !address) {
+  const model::Settings& settings = config->settings;
+  StoreConfiguration found;
+  found.limits = {settings.cache_quota, config->cache_reserved, config->cache_low_watermark};
+  if (!settings.storage_service) return found;
+  if (const auto address = model::remote_address(settings.storage_service->url); !address) {
     invocation.report.warning("The storage service is done without: " + address.error().message);
-    return std::optional<model::Remote>();
+    return found;
   }
-  return storage;
+  found.storage = settings.storage_service;
+  return found;
 }
 
 // Becomes sluice-runner. Returns only when it can't.
@@ -69,8 +78,8 @@ int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command) {
                                {},
                                {}});
   }
-  auto storage = storage_service(invocation);
-  if (!storage) return failed(invocation, storage.error());
+  auto configured = store_configuration(invocation);
+  if (!configured) return failed(invocation, configured.error());
   if (!command.address.empty()) ticket->host = command.address;
   const std::string name = command.name.empty() ? machine_name() : command.name;
   auto place = take_join_place(ticket->session, name);
@@ -87,7 +96,9 @@ int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command) {
   work.logdir = place->directory + "/jobs";
   work.idle_s = command.idle_s;
   work.lifetime_s = command.lifetime_s;
-  work.storage = std::move(*storage);
+  work.storage = std::move(configured->storage);
+  if (auto limited = store::limit_store(work.cachedir, configured->limits); !limited)
+    return failed(invocation, limited.error());
   joined->epoch = std::max(joined->epoch + 1, static_cast<std::uint64_t>(system_clock().wall_ns()));
   if (auto kept = wire::write_joined(place->directory, *joined); !kept)
     return failed(invocation, kept.error());

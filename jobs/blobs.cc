@@ -69,9 +69,10 @@ void Blobs::cancel(const wire::JobId& id) {
     HelperRequest request;
     request.id = asked->first;
     request.verb = HelperVerb::kCancel;
-    if (socket_) send(wire::encode(request));
+    if (socket_ && asked->second.sent) send(wire::encode(request));
     asked = asked_.erase(asked);
   }
+  if (socket_ && retires()) replace_if_done();
 }
 
 void Blobs::forget() {
@@ -83,10 +84,30 @@ void Blobs::forget() {
 void Blobs::ask(const wire::JobId& id, HelperRequest request) {
   request.id = next_++;
   const auto asked = asked_.emplace(request.id, Asked{id, std::move(request)}).first;
-  if (socket_) return send(wire::encode(asked->second.request));
+  if (socket_ && retires()) return replace_if_done();
+  if (socket_) {
+    asked->second.sent = true;
+    return send(wire::encode(asked->second.request));
+  }
+  // The failure of start() isn't heard from within this call.
+  start_later(Duration(0));
+}
+
+bool Blobs::retires() const { return system_clock().monotonic() - started_at_ >= store_age_; }
+
+// Called when the helper retires: another one does what it wasn't given any more.
+void Blobs::replace_if_done() {
+  for (const auto& [id, asked] : asked_) {
+    if (asked.sent) return;
+  }
+  end_helper();
+  if (!asked_.empty()) start_later(Duration(0));
+}
+
+// start() tells the helper all that was asked.
+void Blobs::start_later(Duration pause) {
   if (timer_ != 0) return;
-  // start() tells the helper all that was asked; its failure isn't heard from within this call.
-  timer_ = reactor_.after(Duration(0), [this] {
+  timer_ = reactor_.after(pause, [this] {
     timer_ = 0;
     if (auto started = start(); !started) give_up(started.error());
   });
@@ -106,7 +127,11 @@ Status Blobs::start() {
   socket_ = std::move(ours);
   frames_ = wire::FrameReader();
   unsent_ = wire::frame(wire::encode(open_));
-  for (const auto& [id, asked] : asked_) unsent_ += wire::frame(wire::encode(asked.request));
+  for (auto& [id, asked] : asked_) {
+    unsent_ += wire::frame(wire::encode(asked.request));
+    asked.sent = true;
+  }
+  started_at_ = system_clock().monotonic();
   watch();
   return {};
 }
@@ -163,17 +188,24 @@ void Blobs::on_reply(const HelperReply& reply) {
   if (!reply.waits.empty()) return callbacks_.on_waits(found->second.job, reply.waits);
   const Asked asked = std::move(found->second);
   asked_.erase(found);
+  if (retires()) replace_if_done();
   callbacks_.on_done(asked.job, asked.request.verb, reply);
+}
+
+void Blobs::end_helper() {
+  reactor_.remove_fd(socket_.get());
+  socket_.reset();
+  unsent_.clear();
+  frames_ = wire::FrameReader();
+  (void)send_signal(process_, SIGKILL);
+  wait_for(process_);
+  process_ = Process{};
+  for (auto& [id, asked] : asked_) asked.sent = false;
 }
 
 void Blobs::died(const std::string& why) {
   log::error("the helper for the session's blobs died: {}", why);
-  reactor_.remove_fd(socket_.get());
-  socket_.reset();
-  unsent_.clear();
-  (void)send_signal(process_, SIGKILL);
-  wait_for(process_);
-  process_ = Process{};
+  end_helper();
   if (asked_.empty()) return;
   if (++deaths_ >= kMostDeaths) {
     return give_up(Error{"remote",
@@ -182,10 +214,7 @@ void Blobs::died(const std::string& why) {
                          {},
                          {}});
   }
-  timer_ = reactor_.after(kRestartPause, [this] {
-    timer_ = 0;
-    if (auto started = start(); !started) give_up(started.error());
-  });
+  start_later(kRestartPause);
 }
 
 void Blobs::give_up(const Error& error) {

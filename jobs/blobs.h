@@ -3,7 +3,8 @@
 //
 // The helper starts with the first request. When it dies it is started again and told once more
 // what it had not answered; one that dies again and again without answering anything is given up:
-// "remote"/"helper-died".
+// "remote"/"helper-died". One that is old is replaced as soon as it has answered all, for what it
+// has used since it began doesn't expire (store/quota.h); what is asked meanwhile waits.
 #pragma once
 
 #include <functional>
@@ -28,8 +29,11 @@ class Blobs {
     // It goes on, but the session's store can't be reached; why.
     std::function<void(const wire::JobId&, const std::string& why)> on_waits;
   };
-  Blobs(wire::Reactor& reactor, wire::HelperOpen open, Callbacks callbacks)
-      : reactor_(reactor), open_(std::move(open)), callbacks_(std::move(callbacks)) {}
+  // `store_age`: for how long a helper serves.
+  Blobs(wire::Reactor& reactor, wire::HelperOpen open, Callbacks callbacks,
+        Duration store_age = wire::kStoreHeldFor)
+      : reactor_(reactor), open_(std::move(open)), callbacks_(std::move(callbacks)),
+        store_age_(store_age) {}
   ~Blobs();
   Blobs(const Blobs&) = delete;
   Blobs& operator=(const Blobs&) = delete;
@@ -47,21 +51,28 @@ class Blobs {
   struct Asked {
     wire::JobId job;
     wire::HelperRequest request;
+    bool sent = false;
   };
   void ask(const wire::JobId& id, wire::HelperRequest request);
+  bool retires() const;
+  void replace_if_done();
+  void start_later(Duration pause);
   Status start();
   void send(const std::string& body);
   void write();
   void watch();
   void on_socket(short events);
   void on_reply(const wire::HelperReply& reply);
+  void end_helper();
   void died(const std::string& why);
   void give_up(const Error& error);
 
   wire::Reactor& reactor_;
   const wire::HelperOpen open_;
   const Callbacks callbacks_;
+  const Duration store_age_;
   Process process_;
+  Duration started_at_{0};
   UniqueFd socket_;
   wire::FrameReader frames_;
   std::string unsent_;

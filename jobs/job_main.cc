@@ -9,6 +9,7 @@
 #include <cstring>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -135,17 +136,23 @@ void warm_up() {
   ::tzset();
 }
 
+struct Running {
+  UniqueFd pidfd;
+  // The store's temporary files are in a directory that goes with the last who has it.
+  std::shared_ptr<sluice::jobs::StoreInUse> store;
+};
+
 int serve(int server) {
   warm_up();
-  std::map<pid_t, UniqueFd> jobs;
+  std::map<pid_t, Running> jobs;
   // The stores that jobs asked for (one, unless a test does): opened here, used by the forked.
-  std::map<std::string, std::unique_ptr<sluice::jobs::StoreInUse>> stores;
+  std::map<std::string, std::shared_ptr<sluice::jobs::StoreInUse>> stores;
   const pid_t self = ::getpid();
   for (;;) {
     std::vector<pollfd> fds{{server, POLLIN, 0}};
     std::vector<pid_t> order;
-    for (const auto& [pid, pidfd] : jobs) {
-      fds.push_back({pidfd.get(), POLLIN, 0});
+    for (const auto& [pid, job] : jobs) {
+      fds.push_back({job.pidfd.get(), POLLIN, 0});
       order.push_back(pid);
     }
     if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return 1;
@@ -165,18 +172,18 @@ int serve(int server) {
     auto request = receive_request(server);
     if (!request) return 0;  // the runner is gone, and PDEATHSIG ends the jobs with us
     const std::string& cachedir = request->said.cachedir;
-    auto store = stores.find(cachedir);
-    if (store == stores.end() && !cachedir.empty()) {
+    if (!cachedir.empty() && (request->said.anew || !stores.contains(cachedir))) {
       // Of a store that can't be opened each job says so for itself.
-      if (auto opened = sluice::jobs::open_store(cachedir))
-        store = stores.emplace(cachedir, std::move(*opened)).first;
+      if (auto opened = sluice::jobs::open_store(cachedir)) stores[cachedir] = std::move(*opened);
     }
+    const auto store = stores.find(cachedir);
     const pid_t pid = fork_into(request->group.get());
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != self) ::_exit(1);
       sluice::raise_oom_score_adj(kKilledBeforeServer);
-      jobs.clear();
+      // The stores of the others stay as they are: to close them is the server's part.
+      for (auto& [other, job] : jobs) job.pidfd.reset();
       ::close(server);
       const int code = sluice::jobs::serve_job(
           request->channel.get(), store == stores.end() ? nullptr : store->second.get(),
@@ -190,7 +197,8 @@ int serve(int server) {
     reply.code = pid < 0 ? errno : 0;
     UniqueFd pidfd(pid < 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!send_reply(server, reply, pidfd.get())) return 0;
-    if (pid > 0) jobs.emplace(pid, std::move(pidfd));
+    if (pid > 0)
+      jobs.emplace(pid, Running{std::move(pidfd), store == stores.end() ? nullptr : store->second});
   }
 }
 

@@ -52,8 +52,8 @@ void signal_pidfd(const UniqueFd& pidfd, int signal) {
 
 }  // namespace
 
-JobServer::JobServer(wire::Reactor& reactor, Callbacks callbacks)
-    : reactor_(reactor), callbacks_(std::move(callbacks)) {}
+JobServer::JobServer(wire::Reactor& reactor, Callbacks callbacks, Duration store_age)
+    : reactor_(reactor), callbacks_(std::move(callbacks)), store_age_(store_age) {}
 
 JobServer::~JobServer() {
   if (unborn_timer_ != 0) reactor_.cancel(unborn_timer_);
@@ -97,6 +97,7 @@ Status JobServer::ensure_server(bool limits_memory) {
   options.die_with_parent = true;
   server_ = TRY(spawn(options));
   link_ = std::move(ours);
+  store_opened_at_ = system_clock().monotonic();
   // The server has no children before it is asked for one.
   if (!cgroup_) cgroup_ = Cgroup::make(limits_memory);
   if (cgroup_) {
@@ -163,6 +164,11 @@ Status JobServer::start(const JobStart& start, const std::vector<int>& tokens) {
   }
   ServerRequest request;
   request.cachedir = start.cachedir.size() > kMostCachedir ? "" : start.cachedir;
+  const Duration now = system_clock().monotonic();
+  if (now - store_opened_at_ >= store_age_) {
+    request.anew = true;
+    store_opened_at_ = now;
+  }
   std::vector<int> fds_to_send{theirs.get()};
   request.tokens = !tokens.empty();
   fds_to_send.insert(fds_to_send.end(), tokens.begin(), tokens.end());

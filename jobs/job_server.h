@@ -30,7 +30,8 @@ class JobServer {
     // on_event with the result.
     std::function<void(const wire::JobId&)> on_end;
   };
-  JobServer(wire::Reactor& reactor, Callbacks callbacks);
+  // `store_age`: for how long the server has a store open before it opens it anew.
+  JobServer(wire::Reactor& reactor, Callbacks callbacks, Duration store_age = wire::kStoreHeldFor);
   ~JobServer();
 
   // Starts a job, and the server when it doesn't run. `start.scratch` is made.
@@ -84,6 +85,8 @@ class JobServer {
 
   wire::Reactor& reactor_;
   Callbacks callbacks_;
+  const Duration store_age_;
+  Duration store_opened_at_{0};
   Process server_;
   UniqueFd link_;
   std::map<wire::JobId, std::unique_ptr<Job>> jobs_;

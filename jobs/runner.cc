@@ -247,14 +247,11 @@ void Runner::on_jobs(std::string_view body) {
     waiting.logdir = settings->logdir;
     waiting.tail_lines = settings->error_lines;
     if (options_.place) {
-      if (job.action != model::Action::kBuild) {
+      if (std::string why = why_not_here(job); !why.empty()) {
         wire::JobResult result;
         result.id = job.id;
         result.status = model::Outcome::kError;
-        result.error =
-            wire::ErrorBody{"remote", "not-here",
-                            fmt::format("'{}' is nothing for a runner that has a store of its own",
-                                        text_of(job.action))};
+        result.error = wire::ErrorBody{"remote", "not-here", std::move(why)};
         finish(job.id, std::move(result), 0);
         continue;
       }

@@ -9,10 +9,12 @@
 
 #include "base/credentials.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/tail.h"
 #include "jobs/inputs.h"
 #include "jobs/runner.h"
 #include "model/names.h"
+#include "wire/snapshot.h"
 
 namespace sluice::jobs {
 
@@ -46,6 +48,36 @@ std::vector<wire::JobInput> inputs_of(const wire::Job& job) {
   return inputs;
 }
 
+std::string why_not_here(const wire::Job& job) {
+  if (job.action != model::Action::kBuild)
+    return fmt::format("'{}' is nothing for a runner that has a store of its own",
+                       text_of(job.action));
+  const std::string& log = job.log_file;
+  if (!log.empty() && (log.front() == '/' || log != normalize(log) || log == "." || log == ".." ||
+                       log.starts_with("../") || log.find('\0') != std::string::npos))
+    return fmt::format("'{}' is no log file below a directory of logs", log);
+  const auto element = wire::decode<wire::JobElement>(job.element.bytes);
+  if (!element) return element.error().message;
+  const auto body = wire::unpack_body(element->body.bytes);
+  if (!body) return body.error().message;
+  if (!body->plugin.file.empty())
+    return fmt::format("The plugin {} is on the session's machine", body->plugin.file);
+  const auto plugin_of = [](const std::vector<model::Source>& sources) {
+    for (const model::Source& source : sources) {
+      if (!source.plugin.file.empty()) return source.plugin.file;
+    }
+    return std::string();
+  };
+  std::string plugin = plugin_of(body->sources);
+  for (const wire::Blob& packed : job.dependency_sources) {
+    const auto sources = wire::unpack_sources(packed.bytes);
+    if (!sources) return sources.error().message;
+    if (plugin.empty()) plugin = plugin_of(sources->sources);
+  }
+  if (plugin.empty()) return {};
+  return fmt::format("The sources' plugin {} is on the session's machine", plugin);
+}
+
 void Runner::take_place(model::Settings& settings) const {
   const RemotePlace& place = *options_.place;
   settings.cachedir = place.cachedir;
@@ -54,6 +86,11 @@ void Runner::take_place(model::Settings& settings) const {
   settings.logdir = place.logdir;
   settings.workspacedir.clear();
   settings.config_file.clear();
+  // Programs and services are none of the session's business here (J100).
+  settings.plugins = {};
+  settings.plugins.enabled = false;
+  settings.remote_execution = {};
+  settings.storage_service.reset();
   // What the machine can do is this one's, not the session's host's (J84).
   settings.max_jobs =
       place.max_jobs != 0 ? place.max_jobs : std::clamp(options_.processors, 1u, kMostDefaultJobs);

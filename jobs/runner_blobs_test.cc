@@ -114,6 +114,11 @@ struct Bench {
   void say(const T& message) {
     runner->on_message(T::kName, wire::encode(message));
   }
+  static std::string element(const model::ElementBody& body) {
+    wire::JobElement element;
+    element.body.bytes = wire::pack_body(body);
+    return wire::encode(element);
+  }
   static wire::Job job(std::uint64_t number, model::Action action = model::Action::kBuild) {
     model::Settings settings;
     settings.cachedir = "/session/cache";
@@ -129,7 +134,7 @@ struct Bench {
     job.action = action;
     job.settings.bytes = wire::pack_settings(settings);
     job.context.bytes = wire::pack_section("job", wire::JobSection{});
-    job.element.bytes = wire::encode(wire::JobElement{});
+    job.element.bytes = element({});
     job.log_file = "p/e/" + std::to_string(number) + ".log";
     model::ArtifactRef dependency;
     dependency.files = digest('a');
@@ -385,4 +390,61 @@ TEST_CASE("Only builds are done elsewhere (J80)") {
   REQUIRE(b.fake.results().size() == 1);
   CHECK(b.fake.results()[0].error->reason == "not-here");
   CHECK(b.fake.calls.empty());
+}
+
+TEST_CASE("J100: a session reaches nothing of a runner's machine but its store and its sandboxes") {
+  const auto refused = [](const std::function<void(wire::Job&)>& change) {
+    Bench b;
+    wire::Job job = b.job(1);
+    change(job);
+    b.give({job});
+    const auto results = b.fake.results();
+    if (results.size() != 1) return std::string("nothing");
+    CHECK(b.fake.calls.empty());
+    CHECK(results[0].status == model::Outcome::kError);
+    CHECK(results[0].error->domain == "remote");
+    CHECK(results[0].error->reason == "not-here");
+    return results[0].error->message;
+  };
+  for (const std::string log : {"../../home/u/.bashrc", "/etc/passwd", "p/../../x.log", "..", ".",
+                                "p//e.log", "p/./e.log", "p/e/", "../x", "./p.log"}) {
+    CAPTURE(log);
+    CHECK(refused([&](wire::Job& job) { job.log_file = log; }).find("no log file") !=
+          std::string::npos);
+  }
+  CHECK(refused([](wire::Job& job) {
+          job.log_file = std::string("p/e\0.log", 8);
+        }).find("no log file") != std::string::npos);
+  CHECK(refused([](wire::Job& job) { job.log_file = "p/..e/...log"; }) == "nothing");
+
+  model::ElementBody body;
+  body.plugin.file = "/home/u/plugin.py";
+  CHECK(refused([&](wire::Job& job) { job.element.bytes = Bench::element(body); }) ==
+        "The plugin /home/u/plugin.py is on the session's machine");
+  body = {};
+  body.sources.emplace_back().plugin.file = "/home/u/source.py";
+  CHECK(refused([&](wire::Job& job) { job.element.bytes = Bench::element(body); }) ==
+        "The sources' plugin /home/u/source.py is on the session's machine");
+  CHECK(refused([&](wire::Job& job) {
+          job.dependency_sources.push_back({wire::pack_sources(wire::pack_body(body)).value()});
+        }) == "The sources' plugin /home/u/source.py is on the session's machine");
+
+  // Programs and services that settings name are another machine's.
+  Bench b;
+  wire::Job job = b.job(1);
+  auto settings = wire::unpack_settings(job.settings.bytes).value();
+  settings.plugins.sandbox = false;
+  settings.plugins.python = "/tmp/evil";
+  settings.storage_service.emplace().url = "https://evil";
+  settings.remote_execution.execution.emplace().url = "https://evil";
+  job.settings.bytes = wire::pack_settings(settings);
+  b.give({job});
+  b.ended(1, HelperVerb::kFetch);
+  REQUIRE(b.fake.started.size() == 1);
+  const auto taken = wire::unpack_settings(b.fake.started[0].job.settings.bytes).value();
+  CHECK_FALSE(taken.plugins.enabled);
+  CHECK(taken.plugins.sandbox);
+  CHECK(taken.plugins.python.empty());
+  CHECK_FALSE(taken.storage_service);
+  CHECK_FALSE(taken.remote_execution.execution);
 }

@@ -106,17 +106,6 @@ Result<wire::LoadResult> deliver(const wire::LoadArguments& arguments, wire::Loa
   return result;
 }
 
-// Sets the limits of this user's configuration for all that is written into the store from now on,
-// be it by jobs.
-Status limit_store(const UserConfig& config) {
-  const std::string& cachedir = config.settings.cachedir;
-  CHECK(make_directories(cachedir + "/sluice"));
-  auto space = TRY(store::Space::open(cachedir));
-  space.set_limits(
-      {config.settings.cache_quota, config.cache_reserved, config.cache_low_watermark});
-  return {};
-}
-
 // Adds the artifacts that are named as elements, which are targets and selected. When some have to
 // be pulled first, `result.needs` says so, and they alone are in the snapshot.
 Status add_named_artifacts(const wire::LoadArguments& arguments, StoreAccess& store,
@@ -171,7 +160,11 @@ Result<wire::LoadResult> load_and_pack(const wire::LoadArguments& arguments) {
   // file, and the store must be open before the first key is made.
   const auto config = TRY(load_user_config(request.config, request.overrides, 1));
   // The limits hold before a session writes the first file into the store.
-  if (arguments.wanted.import_sources) CHECK(limit_store(*config));
+  if (arguments.wanted.import_sources) {
+    CHECK(store::limit_store(
+        config->settings.cachedir,
+        {config->settings.cache_quota, config->cache_reserved, config->cache_low_watermark}));
+  }
   StoreAccess store(arguments.wanted.import_sources, config->settings.cachedir,
                     Lookups().resolve(arguments.what.directory).path);
   LoadHooks hooks;

@@ -31,7 +31,7 @@ struct UserConfig {
   model::Settings settings;
   UrlPolicy fetch_source = UrlPolicy::kAll;
   UrlPolicy track_source = UrlPolicy::kAliases;
-  // Limits of the local store (store/space.h).
+  // Limits of the local store, with settings.cache_quota.
   std::uint64_t cache_reserved = 0;       // bytes of the disk that stay free
   std::uint32_t cache_low_watermark = 0;  // ten-thousandths of the quota
   // Services on other machines (cache_servers.h).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -377,11 +378,19 @@ void Choice::gives(const Runner& runner, std::span<const model::ArtifactRef> inp
   for (const model::ArtifactRef& input : inputs) hold(runner, artifact(input.files));
 }
 
+bool lacks_room(const wire::JobResult& result) {
+  if (result.status != model::Outcome::kError || !result.error) return false;
+  const auto& [domain, reason] = std::tie(result.error->domain, result.error->reason);
+  return (domain == "cas" && reason == "cache-too-full") ||
+         (domain == "util" && (reason == "enospc" || reason == "edquot"));
+}
+
 void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected) {
   Worker& known_of = worker(runner);
   if (result.status == model::Outcome::kKilled) return;
   const bool error = result.status == model::Outcome::kError;
   if (error && known_of.errors == known_of.done + known_of.failed) ++known_of.errors;
+  known_of.no_room = lacks_room(result) ? known_of.no_room + 1 : 0;
   ++(error || result.status == model::Outcome::kFailure ? known_of.failed : known_of.done);
   known_of.fetched += result.fetched;
   known_of.uploaded += result.uploaded;
@@ -412,8 +421,8 @@ bool Choice::unproven(const Runner& runner) const {
 
 bool Choice::wants_quarantine(const Runner& runner) const {
   const Worker* const known_of = find(runner);
-  return runner.offer.remote && known_of != nullptr && known_of->errors >= kFirstJobs &&
-         known_of->quarantined.empty();
+  return runner.offer.remote && known_of != nullptr && known_of->quarantined.empty() &&
+         (known_of->errors >= kFirstJobs || known_of->no_room >= kFirstJobs);
 }
 
 void Choice::quarantine(Runner& runner, std::string why) {
@@ -493,6 +502,7 @@ void Choice::add_to(StateDigest& digest) const {
   for (const auto& [instance, worker] : sorted) {
     digest.add(instance);
     digest.add(worker->errors);
+    digest.add(worker->no_room);
     digest.add(worker->errors == worker->done + worker->failed);
     digest.add(!worker->quarantined.empty());
   }

@@ -50,6 +50,10 @@ struct Requirements {
 // "linux/aarch64 with the labels big, gpu", for people.
 std::string text_of(const Requirements& requirements);
 
+// The result says that its machine has no room left, in the store or on a disk: whatever that
+// machine is given ends so.
+bool lacks_room(const wire::JobResult& result);
+
 class Choice final : public FleetWatcher {
  public:
   struct Options {
@@ -112,7 +116,8 @@ class Choice final : public FleetWatcher {
   void ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected);
   // It has ended nothing yet but in errors.
   bool unproven(const Runner& runner) const;
-  // The runner's first jobs all ended in errors. It is said once.
+  // The runner's first jobs all ended in errors, or its last ones for want of room. It is said
+  // once.
   bool wants_quarantine(const Runner& runner) const;
   void quarantine(Runner& runner, std::string why);
   const std::string& quarantined(const Runner& runner) const;
@@ -172,7 +177,8 @@ class Choice final : public FleetWatcher {
     std::uint32_t paces = 0;
     std::uint64_t done = 0, failed = 0;
     std::uint64_t fetched = 0, uploaded = 0, storage_fetched = 0, storage_uploaded = 0;
-    std::uint32_t errors = 0;  // ended so, in a row from the first
+    std::uint32_t errors = 0;   // ended so, in a row from the first
+    std::uint32_t no_room = 0;  // ended so, in a row to the last
     std::string quarantined;
   };
   enum class Fit : std::uint8_t { kNo, kNative, kEmulated };

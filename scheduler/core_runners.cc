@@ -313,8 +313,9 @@ std::string Core::skew_of(const wire::RunnerHello& hello) {
 }
 
 void Core::quarantine(Runner& runner, const std::string& last) {
-  const std::string why = fmt::format("its first {} jobs ended in errors, the last one with: {}",
-                                      kFirstJobs, last.empty() ? "no message" : said(last));
+  const std::string why = fmt::format("its {} {} jobs ended in errors, the last one with: {}",
+                                      choice_.unproven(runner) ? "first" : "last", kFirstJobs,
+                                      last.empty() ? "no message" : said(last));
   log::warn("runner {} gets no more jobs: {}", runner.instance, why);
   choice_.quarantine(runner, why);
   narrator_.runner_is({.type = "runner.quarantined",

@@ -240,11 +240,13 @@ void Dispatcher::fail_waiting(ElementIndex e, Choice::Class number) {
 
 // ---- Runners' errors -------------------------------------------------------------
 
-// A runner from elsewhere of which nobody has seen anything but errors may be what is wrong. Its
-// errors count as losses as long as those don't end the element (J40), and another runner is there.
+// A runner from elsewhere of which nobody has seen anything but errors may be what is wrong, and
+// one whose machine has no room is. Its errors count as losses as long as those don't end the
+// element (J40), and another runner is there.
 bool Dispatcher::blames_runner(const Attempt& attempt, const wire::JobResult& result,
                                const Runner& runner) const {
-  if (result.status != Outcome::kError || !runner.offer.remote || !choice_.unproven(runner) ||
+  if (result.status != Outcome::kError || !runner.offer.remote ||
+      !(choice_.unproven(runner) || lacks_room(result)) ||
       attempt.traits().needs != model::Needs::kInputs)
     return false;
   const auto history = model()->history.find(attempt.element);

@@ -455,6 +455,37 @@ TEST_CASE("J77: errors are the element's when they come twice, or from a runner 
   CHECK(world.out->of("job.finished").back().error->message == "Command failed");
 }
 
+TEST_CASE("J77: a machine without room gets no more, however much it has built") {
+  for (const auto& [domain, reason] :
+       {std::pair{"cas", "cache-too-full"}, {"util", "enospc"}, {"util", "edquot"}}) {
+    CAPTURE(reason);
+    World world(listens);
+    world.hello("runner", 1);
+    world.join("full", 4);
+    auto snapshot = wide_snapshot(12);
+    snapshot.settings.builders = 1;
+    world.run(world.build(world.write(std::move(snapshot))));
+    auto jobs = world.out->take_jobs("full");
+    REQUIRE(jobs.size() >= 4);
+    world.finish("full", jobs[0]);
+    for (std::size_t i = 1; i < 4; ++i) {
+      CHECK(world.out->of("runner.quarantined").empty());
+      world.started("full", jobs[i].id);
+      auto result = world.result_of(jobs[i], Outcome::kError);
+      result.error = wire::ErrorBody{.domain = domain, .reason = reason, .message = "No room"};
+      world.say("full", wire::Results{{result}});
+    }
+    const auto said = world.out->of("runner.quarantined");
+    REQUIRE(said.size() == 1);
+    REQUIRE(said[0].runner);
+    CHECK(said[0].runner->why == "its last 3 jobs ended in errors, the last one with: No room");
+    // The session's own runner builds all of it.
+    CHECK(world.core->model()->failures.empty());
+    world.work("runner");
+    CHECK(world.outcome() == "success");
+  }
+}
+
 TEST_CASE("J78: what a runner gives back is given to another at once, and is no loss") {
   World world(listens);
   world.hello("runner", 1);

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/try.h"
 #include "store/fs.h"
 #include "store/quota.h"
 
@@ -171,6 +172,13 @@ std::optional<std::uint64_t> Space::recent_floor() const {
   const std::int64_t now = fs::wall_now_ns();
   if (noted == 0 || noted > now || now - noted > kFloorHolds) return std::nullopt;
   return page_->floor.load();
+}
+
+Status limit_store(const std::string& cachedir, const CacheLimits& limits) {
+  CHECK(make_directories(cachedir + "/sluice"));
+  auto space = TRY(Space::open(cachedir));
+  space.set_limits(limits);
+  return {};
 }
 
 }  // namespace sluice::store

@@ -78,4 +78,8 @@ class Space {
   std::string cachedir_;
 };
 
+// Sets the limits of the store in `cachedir`, which is made when absent, for all that any process
+// writes from now on.
+Status limit_store(const std::string& cachedir, const CacheLimits& limits);
+
 }  // namespace sluice::store

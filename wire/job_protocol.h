@@ -12,6 +12,7 @@
 //   server -> runner   ServerReply; "started" comes with the pidfd by SCM_RIGHTS
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -86,8 +87,13 @@ void fields(C& c, JobEvent& m) {
   c.optional("result", m.result);
 }
 
+// For how long a process that serves many jobs has the store open before it opens it anew. What
+// any process has used since it opened the store doesn't expire (store/quota.h).
+constexpr std::chrono::hours kStoreHeldFor{1};
+
 struct ServerRequest {
   std::string cachedir;
+  bool anew = false;  // the store is opened once more, for this job and those that follow
   // Descriptors that came after the socket, in this order.
   bool tokens = false;  // two
   bool group = false;   // the directory of the control group that the job is to be in
@@ -96,6 +102,7 @@ struct ServerRequest {
 template <typename C>
 void fields(C& c, ServerRequest& m) {
   c.optional("cachedir", m.cachedir);
+  c.optional("anew", m.anew);
   c.optional("tokens", m.tokens);
   c.optional("group", m.group);
   c.optional("memory", m.memory);
