@@ -188,6 +188,16 @@ std::string valid_utf8(std::string_view text) {
   return out;
 }
 
+void limit_text(std::string& text, std::size_t most) {
+  constexpr std::string_view kCut = "[...]";
+  if (text.size() <= most) return;
+  std::size_t end = most - std::min(most, kCut.size());
+  // The bytes of a character but the first are 10xxxxxx.
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+  text += kCut.substr(0, most);
+}
+
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {

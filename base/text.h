@@ -30,6 +30,10 @@ std::string clean_but_colors(std::string_view text);
 // Bytes that are no UTF-8 become U+FFFD, and the rest stays: for JSON.
 std::string valid_utf8(std::string_view text);
 
+// What somebody else says, of which there may be `most` bytes: a longer text is cut, between two
+// characters, and ends with "[...]" then.
+void limit_text(std::string& text, std::size_t most);
+
 // Lines with their newline; the last may have none. Empty text has none.
 std::vector<std::string_view> split_lines(std::string_view text);
 // `prefix` before each line that isn't blank.

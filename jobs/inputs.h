@@ -17,4 +17,7 @@ std::vector<wire::JobInput> inputs_of(const wire::Job& job);
 // or would reach out of its directories and sandboxes (spec/jobs.md, J100); "": it does it.
 std::string why_not_here(const wire::Job& job);
 
+// Makes the error one of the way between two stores, which is no element's fault; its reason stays.
+void blame_machine(wire::ErrorBody& error);
+
 }  // namespace sluice::jobs

@@ -115,7 +115,7 @@ void LogTail::subscribed(const std::string& topic) {
 void LogTail::look() {
   budget_ = kTurn;
   std::erase_if(offsets_, [&](const auto& entry) { return running_.count(entry.first) == 0; });
-  bool anybody = live_->wanted("log/") || !streams_.empty();
+  bool anybody = !streams_.empty();
   for (const auto& [id, job] : running_) {
     if (!live_->wanted(topic_of_job(id))) {
       offsets_.erase(id);
@@ -126,9 +126,8 @@ void LogTail::look() {
   }
   for (auto stream = streams_.begin(); stream != streams_.end();)
     stream = serve(stream->first, stream->second) ? std::next(stream) : streams_.erase(stream);
-  // Subscriptions to jobs that have ended keep nobody awake.
+  // Subscriptions to jobs that have ended, or are to come, keep nobody awake.
   if (anybody || !offsets_.empty()) return;
-  if (running_.empty()) return;
   reactor_.cancel(timer_);
   timer_ = 0;
 }
@@ -144,6 +143,10 @@ void LogTail::tail(const wire::JobId& id, const LogSource& log) {
   if (text.empty()) return;
   publish(topic_of_job(id), log, text, {offset->second, size});
   offset->second += text.size();
+}
+
+void LogTail::begin(const wire::JobId& id) {
+  if (live_->wanted(topic_of_job(id))) wake();
 }
 
 void LogTail::end(const wire::JobId& id, const LogSource& log) {

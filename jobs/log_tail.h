@@ -42,6 +42,8 @@ class LogTail {
           const Jobs& running);
   ~LogTail();
 
+  // A job's process starts.
+  void begin(const wire::JobId& id);
   // A job's log is complete; the file may go as soon as this returns.
   void end(const wire::JobId& id, const LogSource& log);
 

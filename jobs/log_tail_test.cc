@@ -259,6 +259,17 @@ TEST_CASE("R54: what is written is said to who listens to log/JOB/, to the last 
   events = shown.heard("log/7/");
   REQUIRE(events.size() == 1);
   CHECK(events[0].text == ", and more");
+
+  // Another job of the runner's keeps nobody from the next attempt, whose topic was asked for long
+  // before.
+  shown.run({8, 1}, "another");
+  shown.pass(std::chrono::seconds(1));
+  shown.run({7, 2}, "the next attempt");
+  shown.tail->begin({7, 2});
+  shown.pass(std::chrono::milliseconds(200));
+  events = shown.heard("log/7/");
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].text == "the next attempt");
 }
 
 }  // namespace

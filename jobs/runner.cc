@@ -61,6 +61,8 @@ bool spawns(const wire::Job& job) { return job.action == model::Action::kSpawn; 
 // are said: a message each would cost more than starting the program. As many again are in the
 // runner's hands then.
 constexpr std::size_t kBriefResults = 8;
+// Bytes of texts after which a RESULT is sent: the scheduler takes no longer one (J101).
+constexpr std::size_t kManyTexts = std::size_t{1} << 20;
 std::uint32_t limit_in(const model::Settings& settings, model::Resource resource) {
   switch (resource) {
     case model::Resource::kDownload: return settings.fetchers;
@@ -149,6 +151,9 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
           ready_.clear();
           for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
+          // A scheduler that has heard only an earlier HELLO takes for waiting here what was given
+          // back meanwhile.
+          if (draining_) say_drain(std::exchange(returned_, {}));
           send_ready();
           pump();
         },
@@ -164,6 +169,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
     if (suspended_) {
       suspended_ = false;
       for (auto& [id, job] : running_) job.paused += now() - suspended_at_;
+      busy_at_ = now();
       outputs_.thaw();
     }
     begin_fetched();
@@ -218,10 +224,9 @@ void Runner::on_jobs(std::string_view body) {
   if (ending_ || !greeted_) return;
   if (draining_) {
     // They were given before the scheduler read that nothing more is taken.
-    wire::Drain returned{drain_why_};
-    for (const wire::Job& job : batch->jobs) returned.returned.push_back(job.id);
-    outputs_.send(wire::Drain::kName, wire::encode(returned));
-    return;
+    std::vector<wire::JobId> ids;
+    for (const wire::Job& job : batch->jobs) ids.push_back(job.id);
+    return say_drain(ids);
   }
   for (wire::Job& job : batch->jobs) {
     const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
@@ -319,6 +324,7 @@ void Runner::pump() {
       result.id = id;
       result.status = model::Outcome::kError;
       result.error = wire::ErrorBody::from(begun.error());
+      if (waiting->travels) blame_machine(*result.error);
       finish(id, std::move(result), 0);
     }
     waiting = waiting_.erase(waiting);
@@ -445,10 +451,12 @@ void Runner::on_job_end(const wire::JobId& id) {
                        : wire::ErrorBody{"job", "job-died", "The process of the job died"};
   }
   if (job.travels) {
+    // Nobody fetches the log of what was killed; its end is all that is said of it.
     result.log_file = job.section.log_file;
     result.log_tail = tail_of(job.log_path, job.tail_lines);
     result.fetched = job.fetched;
     result.storage_fetched = job.storage_fetched;
+    if (!job.log_path.empty()) ::unlink(job.log_path.c_str());
   }
   if (!job.brief || result.status != model::Outcome::kSuccess) {
     finish(id, std::move(result), job.last_record);
@@ -474,27 +482,40 @@ void Runner::finish(std::vector<wire::JobResult> results) {
 }
 
 void Runner::keep(std::vector<wire::JobResult> results) {
-  for (const wire::JobResult& result : results) ready_.push_back(result.id);
+  for (wire::JobResult& result : results) {
+    wire::limit_texts(result);
+    ready_.push_back(result.id);
+  }
+  busy_at_ = now();
   if (auto kept = outbox_.add(std::move(results)); !kept)
     log::error("the outbox can't be written: {}", kept.error().str());
 }
 
-// Sends the results whose records the broker has, in one RESULT.
+// Sends the results whose records the broker has, in one RESULT unless their texts are long.
 void Runner::send_ready() {
   if (!greeting_.welcomed() || ready_.empty()) return;
   const std::uint64_t acknowledged = outputs_.acknowledged();
   wire::Results results;
+  std::size_t texts = 0;
+  const auto send = [&] {
+    if (!results.results.empty()) outputs_.send(wire::Results::kName, wire::encode(results));
+    results.results.clear();
+    texts = 0;
+  };
   for (auto ready = ready_.begin(); ready != ready_.end();) {
     const auto record = records_of_.find(*ready);
     if (record != records_of_.end() && record->second > acknowledged) {
       ++ready;
       continue;
     }
-    if (const auto result = outbox_.results().find(*ready); result != outbox_.results().end())
+    if (const auto result = outbox_.results().find(*ready); result != outbox_.results().end()) {
       results.results.push_back(result->second);
+      texts += wire::text_bytes(result->second);
+    }
     ready = ready_.erase(ready);
+    if (texts > kManyTexts) send();
   }
-  if (!results.results.empty()) outputs_.send(wire::Results::kName, wire::encode(results));
+  send();
 }
 
 void Runner::on_acknowledged() { send_ready(); }
@@ -532,10 +553,19 @@ void Runner::drain(std::string why) {
   draining_ = true;
   drain_why_ = std::move(why);
   log::info("this runner takes no more jobs: {}", drain_why_);
-  wire::Drain drain{drain_why_};
-  for (const Waiting& waiting : waiting_) drain.returned.push_back(waiting.job.id);
+  std::vector<wire::JobId> ids;
+  for (const Waiting& waiting : waiting_) {
+    ids.push_back(waiting.job.id);
+    if (waiting.prefetched) outputs_.cancel_transfers(waiting.job.id);
+  }
   waiting_.clear();
-  if (greeting_.welcomed()) outputs_.send(wire::Drain::kName, wire::encode(drain));
+  say_drain(ids);
+}
+
+void Runner::say_drain(const std::vector<wire::JobId>& returned) {
+  returned_.insert(returned_.end(), returned.begin(), returned.end());
+  if (greeting_.welcomed())
+    outputs_.send(wire::Drain::kName, wire::encode(wire::Drain{drain_why_, false, returned}));
 }
 
 bool Runner::leave_if_drained() {
@@ -545,7 +575,7 @@ bool Runner::leave_if_drained() {
 }
 
 Duration Runner::idle_for() const {
-  return running_.empty() && waiting_.empty() ? now() - busy_at_ : Duration::zero();
+  return running_.empty() && waiting_.empty() && !suspended_ ? now() - busy_at_ : Duration::zero();
 }
 
 void Runner::on_beat() {

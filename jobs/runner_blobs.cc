@@ -154,13 +154,19 @@ void Runner::remark_storage(Running& job, const wire::HelperReply& reply) {
                    without_credentials(options_.place->storage->url), job.fetched)});
 }
 
+// Around a job's process nothing fails for what the element is: what goes wrong with this machine's
+// store, or its disk, is of the way there and back (J87).
+void blame_machine(wire::ErrorBody& error) { error.domain = "remote"; }
+
 void Runner::on_fetched(const wire::JobId& id, const wire::HelperReply& reply) {
   const auto found = running_.find(id);
   if (found == running_.end() || found->second.phase != Running::Phase::kFetches) return;
   count_fetched(found->second, reply);
   if (reply.error) {
     for (const std::string& warning : reply.warnings) warn(found->second, warning);
-    end_without_process(id, model::Outcome::kError, *reply.error);
+    wire::ErrorBody error = *reply.error;
+    blame_machine(error);
+    end_without_process(id, model::Outcome::kError, error);
     return pump();
   }
   remark_storage(found->second, reply);
@@ -182,7 +188,9 @@ void Runner::begin(const wire::JobId& id) {
   job.start.reset();
   job.phase = Running::Phase::kRuns;
   if (auto begun = outputs_.start(start); !begun) {
-    end_without_process(id, model::Outcome::kError, wire::ErrorBody::from(begun.error()));
+    auto error = wire::ErrorBody::from(begun.error());
+    blame_machine(error);
+    end_without_process(id, model::Outcome::kError, error);
     pump();
   }
 }
@@ -220,6 +228,7 @@ void Runner::on_uploaded(const wire::JobId& id, const wire::HelperReply& reply) 
   if (reply.error) {
     result.status = model::Outcome::kError;
     result.error = *reply.error;
+    blame_machine(*result.error);
     result.artifact.reset();
   } else {
     result.artifact_message = reply.artifact;

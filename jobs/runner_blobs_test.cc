@@ -384,6 +384,26 @@ TEST_CASE("What came from the storage service is said in the log and the result 
   CHECK(b.fake.started[2].remarks.empty());
 }
 
+TEST_CASE("J87: what this machine's own store or disk can't is no fault of the element's") {
+  for (const HelperVerb verb : {HelperVerb::kFetch, HelperVerb::kUpload}) {
+    CAPTURE(static_cast<int>(verb));
+    Bench b;
+    b.give({b.job(1)});
+    if (verb == HelperVerb::kUpload) {
+      b.ended(1, HelperVerb::kFetch);
+      b.build_ends(1, b.built());
+    }
+    HelperReply reply;
+    reply.error = wire::ErrorBody{"util", "erofs", "/cache/cas: Read-only file system"};
+    b.ended(1, verb, reply);
+    REQUIRE(b.fake.results().size() == 1);
+    CHECK(b.fake.results()[0].status == model::Outcome::kError);
+    CHECK(b.fake.results()[0].error->domain == "remote");
+    CHECK(b.fake.results()[0].error->reason == "erofs");
+    CHECK(b.fake.results()[0].error->message == "/cache/cas: Read-only file system");
+  }
+}
+
 TEST_CASE("Only builds are done elsewhere (J80)") {
   Bench b;
   b.give({b.job(1, model::Action::kFetch)});

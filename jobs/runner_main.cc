@@ -91,6 +91,7 @@ class Service final : public RunnerOutputs {
   }
   std::uint64_t acknowledged() const override { return records_->acknowledged(); }
   Status start(const JobStart& start) override {
+    tail_->begin(start.job.id);
     if (start.job.action == model::Action::kSpawn) return spawner_.start(start.job.id);
     if (start.tokens == 0) return server_.start(start);
     auto ends = TRY(pool_.add(start.job.id, start.tokens));

@@ -525,7 +525,61 @@ TEST_CASE("a runner drains when the scheduler says so, and its HELLO tells (J90,
   CHECK(bench.runner->told_to_leave());
 }
 
-TEST_CASE("how long a runner was idle counts from the last beat at which it had something") {
+TEST_CASE("J92: what was given back while nobody listened is said when somebody does") {
+  Bench bench;
+  bench.give({bench.job(1), bench.job(2), bench.job(3), bench.job(4)});
+  // The connection is made again, and its HELLO, which lists what waits, isn't answered yet.
+  bench.runner->on_connected();
+  REQUIRE(bench.fake.last<wire::RunnerHello>()->waiting ==
+          std::vector<wire::JobId>{{3, 1}, {4, 1}});
+  bench.runner->drain("it was told to end");
+  CHECK(bench.fake.count(wire::Drain::kName) == 0);
+  bench.welcome();
+  REQUIRE(bench.fake.count(wire::Drain::kName) == 1);
+  CHECK(bench.fake.last<wire::Drain>()->returned == std::vector<wire::JobId>{{3, 1}, {4, 1}});
+  CHECK(bench.started() == Numbers{1, 2});
+}
+
+TEST_CASE("J101: results with long texts go in several messages, none longer than is taken") {
+  Bench bench;
+  wire::JobLimits limits;
+  limits.builders = 200;
+  bench.say(limits);
+  std::vector<wire::Job> jobs;
+  for (std::uint64_t i = 1; i <= 100; ++i) jobs.push_back(bench.job(i));
+  bench.give(jobs);
+  const auto before = bench.fake.count("RESULT");
+  // Nobody is connected while they end.
+  bench.runner->on_connected();
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    JobEvent event;
+    event.kind = "result";
+    event.result.emplace();
+    event.result->status = model::Outcome::kFailure;
+    event.result->error =
+        wire::ErrorBody{"job", "command", std::string(1 << 20, 'm'), std::string(100'000, 'd')};
+    bench.runner->on_job_event({i, 1}, event);
+    bench.runner->on_job_end({i, 1});
+  }
+  REQUIRE(bench.fake.count("RESULT") == before);
+  bench.fake.acknowledged_upto = ~std::uint64_t{0};
+  bench.welcome();
+  std::size_t results = 0;
+  for (const auto& [name, body] : bench.fake.sent) {
+    if (name != "RESULT") continue;
+    CHECK(body.size() < (std::size_t{2} << 20));
+    for (const auto& result : wire::decode<wire::Results>(body).value().results) {
+      ++results;
+      REQUIRE(result.error);
+      CHECK(result.error->message.size() == wire::kMostErrorText);
+      CHECK(result.error->message.ends_with("m[...]"));
+      CHECK(result.error->detail.size() == wire::kMostErrorText);
+    }
+  }
+  CHECK(results == 100);
+}
+
+TEST_CASE("how long a runner was idle counts from the last time that it had something") {
   Bench bench;
   bench.clock.advance(std::chrono::seconds(5));
   CHECK(bench.runner->idle_for() == std::chrono::seconds(5));
@@ -535,6 +589,17 @@ TEST_CASE("how long a runner was idle counts from the last beat at which it had 
   bench.result(1);
   bench.clock.advance(std::chrono::seconds(2));
   CHECK(bench.runner->idle_for() == std::chrono::seconds(2));
+  // A job that begins and ends between two beats is something, too.
+  bench.give({bench.job(2)});
+  bench.result(2);
+  CHECK(bench.runner->idle_for() == std::chrono::seconds(0));
+  // Nobody is idle who is suspended.
+  bench.say(wire::Suspend{});
+  bench.clock.advance(std::chrono::seconds(9));
+  CHECK(bench.runner->idle_for() == std::chrono::seconds(0));
+  bench.say(wire::Resume{});
+  bench.clock.advance(std::chrono::seconds(3));
+  CHECK(bench.runner->idle_for() == std::chrono::seconds(3));
 }
 
 TEST_CASE("An outbox with a torn tail keeps what is whole") {

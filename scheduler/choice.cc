@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
 #include <fmt/format.h>
 
@@ -380,9 +379,9 @@ void Choice::gives(const Runner& runner, std::span<const model::ArtifactRef> inp
 
 bool lacks_room(const wire::JobResult& result) {
   if (result.status != model::Outcome::kError || !result.error) return false;
-  const auto& [domain, reason] = std::tie(result.error->domain, result.error->reason);
-  return (domain == "cas" && reason == "cache-too-full") ||
-         (domain == "util" && (reason == "enospc" || reason == "edquot"));
+  const std::string &domain = result.error->domain, &reason = result.error->reason;
+  return (domain == "cas" || domain == "util" || domain == "remote") &&
+         (reason == "cache-too-full" || reason == "enospc" || reason == "edquot");
 }
 
 void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected) {

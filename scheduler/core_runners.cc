@@ -28,6 +28,12 @@ bool is_word(std::string_view text) {
          });
 }
 
+// Whether it can be the name of a host, for people.
+bool is_line(std::string_view text) {
+  return text.size() <= 255 && std::all_of(text.begin(), text.end(),
+                                           [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 // What of a HELLO's offer can't be; "" when nothing is wrong with it.
 std::string_view wrong_offer(const wire::RunnerHello& hello) {
   constexpr std::size_t kMost = 64;
@@ -36,6 +42,7 @@ std::string_view wrong_offer(const wire::RunnerHello& hello) {
              return !word.empty() && is_word(word);
            });
   };
+  if (!is_line(hello.host)) return "host";
   if (!is_word(hello.platform) || !words(hello.emulates)) return "platform";
   if (!words(hello.labels)) return "labels";
   return is_word(hello.machine) ? "" : "machine";
@@ -242,6 +249,7 @@ void Core::on_results(Runner& runner, wire::Results message) {
   wire::ResultAck acknowledged;
   for (wire::JobResult& result : message.results) {
     acknowledged.jobs.push_back(result.id);
+    wire::limit_texts(result);
     const auto found = model()->attempts.find(result.id.job);
     if (found == model()->attempts.end() || found->second.id != result.id ||
         found->second.runner != runner.instance) {

@@ -456,8 +456,10 @@ TEST_CASE("J77: errors are the element's when they come twice, or from a runner 
 }
 
 TEST_CASE("J77: a machine without room gets no more, however much it has built") {
-  for (const auto& [domain, reason] :
-       {std::pair{"cas", "cache-too-full"}, {"util", "enospc"}, {"util", "edquot"}}) {
+  for (const auto& [domain, reason] : {std::pair{"cas", "cache-too-full"},
+                                       {"util", "enospc"},
+                                       {"util", "edquot"},
+                                       {"remote", "enospc"}}) {
     CAPTURE(reason);
     World world(listens);
     world.hello("runner", 1);
@@ -484,6 +486,43 @@ TEST_CASE("J77: a machine without room gets no more, however much it has built")
     world.work("runner");
     CHECK(world.outcome() == "success");
   }
+}
+
+TEST_CASE("J102: of what a runner says no more is taken than anybody can read") {
+  World world(listens);
+  world.hello("runner", 1);
+  world.join("far", 1);
+  auto snapshot = make_snapshot({{.name = "a"}}, {"a"});
+  snapshot.settings.builders = 1;
+  world.run(world.build(world.write(std::move(snapshot))));
+  auto jobs = world.out->take_jobs("far");
+  const std::string name = jobs.empty() ? "runner" : "far";
+  if (jobs.empty()) jobs = world.out->take_jobs("runner");
+  REQUIRE(jobs.size() == 1);
+  world.started(name, jobs[0].id);
+  auto result = world.result_of(jobs[0], Outcome::kFailure);
+  result.artifact_message = {};
+  result.error =
+      wire::ErrorBody{"element", "command", std::string(9 << 20, 'm'), std::string(9 << 20, 'd')};
+  result.log_tail = std::string(9 << 20, 't');
+  world.say(name, wire::Results{{result}});
+  REQUIRE(world.outcome() == "failure");
+  const auto finished = world.out->of("job.finished");
+  REQUIRE(finished.size() == 1);
+  REQUIRE(finished[0].error);
+  CHECK(finished[0].error->message.size() == wire::kMostErrorText);
+  CHECK(finished[0].error->message.ends_with("mm[...]"));
+  CHECK(finished[0].error->detail.size() <= wire::kMostErrorText);
+
+  // A host that is none is refused, and so never becomes a part of records.
+  for (const std::string& host : {std::string(256, 'h'), std::string("h\x1b[2J")}) {
+    world.join("liar", 1, [&](auto& hello) { hello.host = host; });
+    const auto refused = world.out->take<wire::Refused>("liar");
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0].reason == "host");
+  }
+  world.join("liar", 1, [&](auto& hello) { hello.host = std::string(255, 'h'); });
+  CHECK(world.out->take<wire::Refused>("liar").empty());
 }
 
 TEST_CASE("J78: what a runner gives back is given to another at once, and is no loss") {

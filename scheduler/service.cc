@@ -41,6 +41,9 @@ constexpr std::string_view kJobs = "jobs";
 constexpr int kLingerMs = 500;  // for ENDING
 // Connections from elsewhere that are known at once.
 constexpr std::size_t kMostRemote = 16384;
+// Bytes of a message of a runner from elsewhere, and of a RESULT (J101).
+constexpr std::size_t kMostSaid = std::size_t{1} << 20;
+constexpr std::size_t kMostResults = std::size_t{16} << 20;
 // Messages of runners that are taken before what follows from them is done.
 constexpr int kMessagesPerTurn = 256;
 constexpr Duration kTick = milliseconds(250);
@@ -139,6 +142,7 @@ class Service final : public Outputs {
   void after_input();
   void write_durations();
   void end_when_done();
+  bool too_long(const wire::Received& message) const;
   bool claims_a_name(const wire::Received& message) const;
   void leave(int code);
 
@@ -289,6 +293,18 @@ Status Service::recover() {
 }
 
 // The session's own runner is the supervisor's child. (Others have other names.)
+// Whether a runner from elsewhere says more than any has to say: what comes before its results is
+// lists of the attempts that it has in hand.
+bool Service::too_long(const wire::Received& message) const {
+  const auto frames = message.frames();
+  const auto who = wire::identity_of(message.user_id());
+  if (!who || !who->remote) return false;
+  const bool results = frames.size() > 1 && frames[1] == wire::Results::kName;
+  std::size_t bytes = 0;
+  for (const auto& frame : frames) bytes += frame.size();
+  return bytes > (results ? kMostResults : kMostSaid);
+}
+
 bool Service::claims_a_name(const wire::Received& message) const {
   const auto frames = message.frames();
   if (frames.size() != 3 || frames[1] != wire::RunnerHello::kName) return false;
@@ -367,6 +383,10 @@ void Service::on_jobs() {
   for (int i = 0; i < kMessagesPerTurn && jobs_->receive(message); ++i) {
     const auto frames = message.frames();
     const std::string peer(frames.front());
+    if (too_long(message)) {
+      send(peer, wire::Refused::kName, wire::encode(wire::Refused{std::string(wire::kMalformed)}));
+      continue;
+    }
     if (claims_a_name(message)) {
       log::warn("process {} says that it is {}, and was not started by the session", message.peer(),
                 wire::kRunnerName);

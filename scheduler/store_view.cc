@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/tail.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "base/try.h"
 #include "scheduler/adoption.h"
@@ -18,6 +19,7 @@
 #include "store/complete.h"
 #include "store/sources.h"
 #include "store/space.h"
+#include "wire/job_messages.h"
 
 namespace sluice::scheduler {
 
@@ -28,6 +30,9 @@ CachedArtifact convert(const store::ArtifactInfo& info) {
   out.success = info.build_success;
   out.error = info.build_error;
   out.detail = info.build_error_details;
+  // Whoever has built it may have said a lot.
+  limit_text(out.error, wire::kMostErrorText);
+  limit_text(out.detail, wire::kMostErrorText);
   out.files = info.files;
   out.public_data = info.public_data;
   out.low_diversity_meta = info.low_diversity_meta;

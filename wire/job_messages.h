@@ -195,6 +195,13 @@ struct JobResult {
   // runner's machine.
   std::uint64_t fetched = 0, uploaded = 0, storage_fetched = 0, storage_uploaded = 0;
 };
+// The most bytes of each text of a result that are taken (J102): records of it, and the journal,
+// hold some of them twice.
+inline constexpr std::size_t kMostErrorText = 64u << 10;
+inline constexpr std::size_t kMostLogTail = 256u << 10;
+void limit_texts(JobResult& result);
+// How many bytes they have together.
+std::size_t text_bytes(const JobResult& result);
 template <typename C>
 void fields(C& c, JobResult& m) {
   c("id", m.id);
