@@ -195,13 +195,13 @@ class HostileRunner(Gates, AccessTest):
         self.assertEqual((victim["runner"], victim["attempt"]), ("one", 1))
         return build, victim, own
 
-    def comes_out_right(self, build, victim, own):
+    def comes_out_right(self, build, victim, own, message="eve"):
         """The held job ends as it would have; Eve's own fails, as she says."""
         self.assertEqual(len(self.at_gate(1)), 1)
         self.assertEqual(self.finished("honest.bst"), [])
         self.open_gate(1)
         self.wait_until(lambda: self.finished("honest.bst"), "the end of the job")
-        self.say(self.jobs, b"RESULT", results=[{"id": own["id"], "status": "failure", "error": {"domain": "job", "reason": "failed", "message": "eve"}}])
+        self.say(self.jobs, b"RESULT", results=[{"id": own["id"], "status": "failure", "error": {"domain": "job", "reason": "failed", "message": message}}])
         name, acknowledged = self.hears_job()
         self.assertEqual((name, acknowledged["jobs"]), (b"RESULT-ACK", [own["id"]]))
         self.assertEqual(build.wait(), 1, build)
@@ -329,6 +329,26 @@ class HostileRunner(Gates, AccessTest):
         self.comes_out_right(build, victim, own)
         self.assertEqual(shown.wait(), 0, shown)
         self.assertNotIn(LIE, shown.stdout)
+
+    def test_more_than_anybody_has_to_say(self):
+        """Messages beyond any that a runner has to send are refused unread; long texts are cut (J101, J102), and stop nobody's records."""
+        self.begin()
+        one = self.join_one()
+        self.eve_joins()
+        build, victim, own = self.at_the_gate(one)
+        ids = [{"job": number, "attempt": 1} for number in range(100000)]
+        for name, body in ((b"STARTED", {"jobs": [{"id": one, "slot": 0, "time": 1} for one in ids]}), (b"HEARTBEAT", {"running": ids}),
+                           (b"DRAIN", {"why": "w" * (1 << 20)}), (b"GOODBYE", {"why": "w" * (1 << 20)}), (b"CHATTER", {"text": "t" * (1 << 20)}),
+                           (b"HELLO", {"hello": self.hello, "host": "evehost", "slots": 1, "remote": True, "running": ids}),
+                           (b"RESULT", {"results": [{"id": own["id"], "status": "failure", "log_tail": "t" * (16 << 20)}]})):
+            with self.subTest(name=name):
+                self.say(self.jobs, name, **body)
+                self.assertEqual(self.hears_job(), (b"REFUSED", {"reason": "malformed"}))
+        self.comes_out_right(build, victim, own, "m" * (15 << 20))
+        [ended] = self.finished("evil.bst")
+        self.assertEqual(len(ended["error"]["message"]), 65536)
+        self.assertTrue(ended["error"]["message"].endswith("mm[...]"))
+        self.assertEqual([event["outcome"] for event in self.records() if event["type"] == "run.finished"], ["success", "failure"])
 
     # ---- What was said before
 
