@@ -10,11 +10,12 @@
 //
 // and encode() and decode() both run it. A struct is a map with string keys. A field that is
 // missing, or of the wrong type, makes decode() fail; one declared optional keeps its default when
-// missing, and is always written. Unknown keys are ignored. A type with as_row(const T*) that gives
-// true, of which there may be a hundred thousand in a message, is an array of its values in their
-// order instead. Supported: bool, integers, double, std::string, Blob, Packed, views of the first
-// two, enumerations (by their texts, where they have some), vectors and optionals of those, and
-// nested structs.
+// missing, and is always written; one declared sparse isn't written when it is empty, either: for
+// messages of which there are a hundred thousand a second. Unknown keys are ignored. A type with
+// as_row(const T*) that gives true, of which there may be a hundred thousand in a message, is an
+// array of its values in their order instead. Supported: bool, integers, double, std::string, Blob,
+// Packed, views of the first two, enumerations (by their texts, where they have some), vectors and
+// optionals of those, and nested structs.
 //
 // Everything here is for bytes from outside: decoding has limits, never throws, and never reads
 // beyond its input. Thread-safe (no state).
@@ -242,6 +243,18 @@ class MapReader {
 
 namespace detail {
 
+// Whether it is as it was made: nothing, "", 0.
+template <typename T>
+bool is_empty(const T& value) {
+  if constexpr (requires { value.has_value(); }) {
+    return !value.has_value();
+  } else if constexpr (requires { value.data(); }) {
+    return value.empty();
+  } else {
+    return value == T{};
+  }
+}
+
 struct CountFields {
   std::size_t count = 0;
   template <typename T>
@@ -251,6 +264,10 @@ struct CountFields {
   template <typename T>
   void optional(std::string_view, T&) {
     ++count;
+  }
+  template <typename T>
+  void sparse(std::string_view, T& value) {
+    if (!is_empty(value)) ++count;
   }
 };
 
@@ -277,6 +294,10 @@ class Encoder {
   template <typename T>
   void optional(std::string_view name, T& value) {
     (*this)(name, value);
+  }
+  template <typename T>
+  void sparse(std::string_view name, T& value) {
+    if (!is_empty(value)) (*this)(name, value);
   }
 
   void write(bool& value) { writer_.boolean(value); }
@@ -386,6 +407,10 @@ class Decoder {
     } else {
       look_for(name, out, false);
     }
+  }
+  template <typename T>
+  [[gnu::always_inline]] void sparse(std::string_view name, T& out) {
+    optional(name, out);
   }
 
   // Each read() gives where the value ends; nullptr when it is of another shape.

@@ -211,7 +211,50 @@ void fields(C& c, Outer& m) {
   c("last", m.last);
 }
 
+struct Thin {
+  std::uint64_t id = 0, count = 0;
+  std::string text;
+  std::vector<Inner> list;
+  std::optional<bool> maybe;
+  Blob bytes;
+  std::uint64_t last = 0;
+};
+template <typename C>
+void fields(C& c, Thin& m) {
+  c("id", m.id);
+  c.sparse("count", m.count);
+  c.sparse("text", m.text);
+  c.sparse("list", m.list);
+  c.sparse("maybe", m.maybe);
+  c.sparse("bytes", m.bytes);
+  c.optional("last", m.last);
+}
+
 }  // namespace
+
+TEST_CASE("sparse fields are written only when there is something in them") {
+  Thin thin;
+  CHECK(encode(thin) == packed([](Writer& w) {
+          w.map(2), w.string("id"), w.unsigned_integer(0), w.string("last"), w.unsigned_integer(0);
+        }));
+  thin.maybe = false;
+  thin.text = "t";
+  CHECK(encode(thin) == packed([](Writer& w) {
+          w.map(4), w.string("id"), w.unsigned_integer(0), w.string("text"), w.string("t");
+          w.string("maybe"), w.boolean(false), w.string("last"), w.unsigned_integer(0);
+        }));
+  thin.list.emplace_back();
+  thin.bytes.bytes = "b";
+  thin.last = 3;
+  const auto back = decode<Thin>(encode(thin));
+  REQUIRE(back);
+  CHECK(back->count == 0);
+  CHECK(back->text == "t");
+  CHECK(back->list.size() == 1);
+  CHECK(back->maybe == false);
+  CHECK(back->bytes.bytes == "b");
+  CHECK(back->last == 3);
+}
 
 TEST_CASE("fields are found in any order, among others, however many") {
   const auto write_inner = [](Writer& w, int a) {

@@ -206,19 +206,19 @@ template <typename C>
 void fields(C& c, JobResult& m) {
   c("id", m.id);
   c("status", m.status);
-  c.optional("error", m.error);
-  c.optional("elapsed", m.elapsed);
-  c.optional("log_file", m.log_file);
-  c.optional("artifact", m.artifact);
-  c.optional("sources", m.sources);
-  c.optional("refs", m.refs);
-  c.optional("artifact_message", m.artifact_message);
-  c.optional("log", m.log);
-  c.optional("log_tail", m.log_tail);
-  c.optional("fetched", m.fetched);
-  c.optional("uploaded", m.uploaded);
-  c.optional("storage_fetched", m.storage_fetched);
-  c.optional("storage_uploaded", m.storage_uploaded);
+  c.sparse("error", m.error);
+  c.sparse("elapsed", m.elapsed);
+  c.sparse("log_file", m.log_file);
+  c.sparse("artifact", m.artifact);
+  c.sparse("sources", m.sources);
+  c.sparse("refs", m.refs);
+  c.sparse("artifact_message", m.artifact_message);
+  c.sparse("log", m.log);
+  c.sparse("log_tail", m.log_tail);
+  c.sparse("fetched", m.fetched);
+  c.sparse("uploaded", m.uploaded);
+  c.sparse("storage_fetched", m.storage_fetched);
+  c.sparse("storage_uploaded", m.storage_uploaded);
 }
 struct Results {
   static constexpr std::string_view kName = "RESULT";
@@ -378,16 +378,16 @@ void fields(C& c, Job& m) {
   c("action", m.action);
   c("context", m.context);
   c("element", m.element);
-  c.optional("dependencies", m.dependencies);
-  c.optional("dependency_sources", m.dependency_sources);
-  c.optional("sources", m.sources);
+  c.sparse("dependencies", m.dependencies);
+  c.sparse("dependency_sources", m.dependency_sources);
+  c.sparse("sources", m.sources);
   c("keys", m.keys);
   c("log_file", m.log_file);
   c("settings", m.settings);
-  c.optional("skip_incomplete", m.skip_incomplete);
-  c.optional("remotes", m.remotes);
-  c.optional("inputs", m.inputs);
-  c.optional("ticket", m.ticket);
+  c.sparse("skip_incomplete", m.skip_incomplete);
+  c.sparse("remotes", m.remotes);
+  c.sparse("inputs", m.inputs);
+  c.sparse("ticket", m.ticket);
 }
 template <typename C>
 void fields(C& c, SourceList& m) {

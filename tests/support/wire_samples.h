@@ -27,6 +27,10 @@ class Filler {
   void optional(std::string_view name, T& value) {
     fill(name, value);
   }
+  template <typename T>
+  void sparse(std::string_view name, T& value) {
+    fill(name, value);
+  }
 
   void fill(std::string_view, bool& value) { value = true; }
   template <typename T>
