@@ -568,7 +568,8 @@ TEST_CASE("J101: results with long texts go in several messages, none longer tha
   for (const auto& [name, body] : bench.fake.sent) {
     if (name != "RESULT") continue;
     CHECK(body.size() < (std::size_t{2} << 20));
-    for (const auto& result : wire::decode<wire::Results>(body).value().results) {
+    const auto message = wire::decode<wire::Results>(body).value();
+    for (const auto& result : message.results) {
       ++results;
       REQUIRE(result.error);
       CHECK(result.error->message.size() == wire::kMostErrorText);

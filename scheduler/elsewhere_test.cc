@@ -512,7 +512,7 @@ TEST_CASE("J102: of what a runner says no more is taken than anybody can read") 
   REQUIRE(finished[0].error);
   CHECK(finished[0].error->message.size() == wire::kMostErrorText);
   CHECK(finished[0].error->message.ends_with("mm[...]"));
-  CHECK(finished[0].error->detail.size() <= wire::kMostErrorText);
+  CHECK(finished[0].detail.size() <= wire::kMostErrorText);
 
   // A host that is none is refused, and so never becomes a part of records.
   for (const std::string& host : {std::string(256, 'h'), std::string("h\x1b[2J")}) {
