@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "jobs/blobs.h"
 #include "jobs/job_server.h"
@@ -31,15 +32,13 @@ struct Server {
   explicit Server(testing::World& of, Duration store_age)
       : world(of), server(reactor,
                           {[](const wire::JobId&, const JobEvent&) {},
-                           [this](const wire::JobId&) {
-                             ++ended;
-                             reactor.stop();
-                           }},
+                           [this](const wire::JobId&) { ++ended; }},
                           store_age) {}
 
   wire::JobId start(const char* command) {
     JobStart start = world.manual({command});
     start.cachedir = world.settings.cachedir;
+    start.scratch += fmt::format("-{}", start.job.id.job);
     REQUIRE(server.start(start));
     return start.job.id;
   }
