@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -72,6 +73,9 @@ void Choice::appeared(Runner& runner) {
     ++remote_;
     known.given = runner.given;
     for (std::size_t i = 0; i < kResources; ++i) given_elsewhere_[i] += known.given[i];
+  } else {
+    known.own_slots = runner.slots;
+    own_slots_ += known.own_slots;
   }
   if (!known.quarantined.empty()) fleet_.set_resting(runner, true);
   if (!runner.resting) join_all(runner, known);
@@ -82,6 +86,7 @@ void Choice::vanished(Runner& runner) {
   Worker& known = worker(runner);
   leave_all(known);
   crowded_.erase(runner.instance);
+  own_slots_ -= std::exchange(known.own_slots, 0);
   if (!known.counted) return;
   known.counted = false;
   --remote_;
@@ -106,6 +111,9 @@ void Choice::changed(Runner& runner, Resource resource) {
     given_elsewhere_[index(resource)] += runner.given[index(resource)];
     given_elsewhere_[index(resource)] -= counted;
     counted = runner.given[index(resource)];
+  } else {
+    own_slots_ -= std::exchange(known.own_slots, runner.slots);
+    own_slots_ += known.own_slots;
   }
   if (runner.resting) return leave_all(known);
   if (!known.joined) return join_all(runner, known);
@@ -120,10 +128,17 @@ void Choice::changed(Runner& runner, Resource resource) {
 }
 
 void Choice::note_crowded(Runner& runner) {
-  if (runner.resting || runner.given[index(Resource::kProcess)] <= runner.slots) {
+  if (runner.resting || runner.given[index(Resource::kProcess)] <= at_once(runner)) {
     crowded_.erase(runner.instance);
   } else {
     crowded_.emplace(runner.instance, &runner);
+  }
+}
+
+void Choice::limit_own(std::uint32_t builds) {
+  if (std::exchange(own_limit_, builds) == builds) return;
+  for (const auto& [instance, runner] : fleet_.known()) {
+    if (!runner->offer.remote) note_crowded(*runner);
   }
 }
 
@@ -198,16 +213,6 @@ bool Choice::fits_another(Class number, const Runner& than) const {
          (own() == 0 && fit(classes_[number]->requirements, Offer{}) != Fit::kNo);
 }
 
-std::uint64_t Choice::own_slots() const {
-  std::uint64_t slots = 0;
-  if (own() == 0) return slots;
-  // They are few: processes of this machine.
-  for (const auto& [instance, runner] : fleet_.known()) {
-    if (!runner->offer.remote) slots += runner->slots;
-  }
-  return slots;
-}
-
 // ---- The choice ------------------------------------------------------------------
 
 bool Choice::any(Class number, const Credit& credit) const {
@@ -266,7 +271,7 @@ Runner* Choice::choose(Class number, const Credit& credit,
   if (count == 1) return candidates[0];
 
   const auto load = [&](const Runner& runner) {
-    return static_cast<double>(runner.given[resource]) / std::max(1u, runner.slots);
+    return static_cast<double>(runner.given[resource]) / std::max(1u, at_once(runner));
   };
   double least = load(*candidates[0]);
   for (std::size_t i = 1; i < count; ++i) least = std::min(least, load(*candidates[i]));
@@ -298,15 +303,21 @@ Runner* Choice::choose(Class number, const Credit& credit,
 
 std::uint64_t Choice::free_slots(Class number, const Credit& credit) const {
   const Group& group = *classes_[number];
-  std::uint64_t free = 0;
+  std::uint64_t free = 0, own = 0;
   std::size_t looked = 0;
   for (const Place& place : group.who()) {
+    const Runner& runner = *place.runner;
     const std::int64_t left =
-        Fleet::left(*place.runner, group.action, credit.limit) - std::int64_t{kPrefill};
+        Fleet::left(runner, group.action, credit.limit) - std::int64_t{kPrefill};
     if (++looked > kLook || left <= 0) break;
-    if (credit.own || place.runner->offer.remote) free += static_cast<std::uint64_t>(left);
+    if (runner.offer.remote) {
+      free += static_cast<std::uint64_t>(left);
+    } else if (const std::uint32_t given = runner.given[index(resource_of(group.action))];
+               given < at_once(runner)) {
+      own += at_once(runner) - given;
+    }
   }
-  return free;
+  return free + (credit.own ? std::min(own, credit.own_free) : 0);
 }
 
 // ---- What is learned -------------------------------------------------------------

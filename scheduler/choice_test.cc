@@ -187,7 +187,7 @@ TEST_CASE("J74: chosen is whom a look at all of them would choose") {
       // Of all: a free slot, not half full beside an empty one, least to travel, most credit.
       const Runner* best = nullptr;
       double least = 2;
-      std::uint64_t elsewhere = 0, remote = 0;
+      std::uint64_t elsewhere = 0, remote = 0, own_slots = 0;
       const auto load = [](const Runner& runner) {
         return static_cast<double>(runner.given[static_cast<std::size_t>(Resource::kProcess)]) /
                runner.slots;
@@ -200,6 +200,8 @@ TEST_CASE("J74: chosen is whom a look at all of them would choose") {
         if (runner->offer.remote) {
           ++remote;
           elsewhere += runner->given[static_cast<std::size_t>(Resource::kProcess)];
+        } else {
+          own_slots += runner->slots;
         }
         if (may(*runner)) least = std::min(least, load(*runner));
       }
@@ -217,6 +219,7 @@ TEST_CASE("J74: chosen is whom a look at all of them would choose") {
       if (best != nullptr) REQUIRE(key(*chosen) == key(*best));
       REQUIRE(place.choice.given_elsewhere(Resource::kProcess) == elsewhere);
       REQUIRE(place.choice.own() == place.fleet.size() - remote);
+      REQUIRE(place.choice.own_slots() == own_slots);
     }
   }
 }

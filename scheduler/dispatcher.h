@@ -96,6 +96,9 @@ class Dispatcher {
   // Gives jobs of a queue to whom they require; `active`: the queues' jobs that hold its resource.
   // True: a job waits for a runner.
   bool dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches, bool& replayed);
+  // How many builds the session's own runners may be given while nobody has set how many there are
+  // in all (J75).
+  Choice::Credit own_credit() const;
   // Asks crowded runners for what they haven't started and somebody else would start at once (J99).
   void hand_over();
   // Notes what waits for a runner that isn't there, and fails what has waited too long.

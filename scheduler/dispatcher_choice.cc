@@ -58,6 +58,19 @@ void Dispatcher::group() {
   run().group_by(std::move(group), groups_.size());
 }
 
+// Their slots say what they did at once when they were started, and runners that aren't known have
+// jobs all the same: what counts is what they have in hand (J23, J75).
+Choice::Credit Dispatcher::own_credit() const {
+  const Resource resource = model::traits(Action::kBuild).resource;
+  const std::uint32_t limit = model()->limit(resource);
+  const std::uint64_t held = fleet_.given_own(resource);
+  const std::uint64_t known =
+      fleet_.credit(Action::kBuild, limit, 0).given - choice_.given_elsewhere(resource);
+  const bool kept = choice_.own() == 1 || choice_.own_slots() <= limit;
+  const std::uint64_t most = limit + (kept && held <= known ? choice_.own() * kPrefill : 0);
+  return {limit, held < most, limit - std::min<std::uint64_t>(held, limit)};
+}
+
 bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches,
                                    bool& replayed) {
   const QueueType& type = run().type(q);
@@ -65,24 +78,22 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
   const bool builds = traits.needs == model::Needs::kInputs;
   const std::uint32_t limit = model()->limit(traits.resource);
   const std::uint32_t set = model()->limits[static_cast<std::size_t>(traits.resource)];
-  const Fleet::Credit all = fleet_.credit(type.action, limit, set);
   // The settings say how many jobs the session's own runners do; of builds each runner from
   // elsewhere does as many as it has slots, unless somebody has set how many there are in all. No
   // runner from elsewhere keeps to a limit by itself (J23, J75).
   const bool each = builds && set == 0;
-  const bool own_alone = each || !builds || choice_.own() == fleet_.size();
-  const std::uint64_t together = each     ? choice_.own_slots()
-                                 : builds ? all.together
-                                          : choice_.own() * std::max<std::uint64_t>(limit, set);
+  const bool own_alone = !builds || choice_.own() == fleet_.size();
+  const Fleet::Credit all = fleet_.credit(type.action, limit, set);
+  const std::uint64_t together =
+      builds ? all.together : choice_.own() * std::max<std::uint64_t>(limit, set);
   const bool kept = together <= limit || (own_alone && choice_.own() == 1);
   const bool all_known = active <= all.given + model()->writing.size();
   const std::uint64_t most =
       limit + (all_known && kept ? (own_alone ? choice_.own() : fleet_.size()) * kPrefill : 0);
   const auto credit = [&]() -> std::optional<Choice::Credit> {
-    const std::uint64_t elsewhere = each ? choice_.given_elsewhere(traits.resource) : 0;
-    const bool full = active >= most + elsewhere;
-    if (full && !each) return std::nullopt;
-    return Choice::Credit{limit, !full};
+    if (each) return own_credit();
+    if (active >= most) return std::nullopt;
+    return Choice::Credit{.limit = limit};
   };
   const Choice::Class stays =
       builds ? 0 : choice_.class_of({.platform = "", .labels = {}, .stays = true}, type.action);
@@ -143,7 +154,7 @@ void Dispatcher::hand_over() {
   const Resource resource = model::traits(Action::kBuild).resource;
   // Limits that somebody has set are kept by taking back (J54).
   if (choice_.crowded().empty() || model()->limits[static_cast<std::size_t>(resource)] != 0) return;
-  const Choice::Credit credit{model()->limit(resource), true};
+  const Choice::Credit credit = own_credit();
   std::map<Choice::Class, std::uint64_t> free;
   for (const Choice::Class number : groups_) {
     if (const std::uint64_t slots = choice_.free_slots(number, credit); slots > 0)

@@ -251,6 +251,85 @@ TEST_CASE("J75: builders are this machine's; runners from elsewhere bring their 
   CHECK(held == 3);
 }
 
+TEST_CASE("J75, J99: what a machine that is cut off has in hand leaves our own slots free") {
+  World world(listens);
+  auto snapshot = wide_snapshot(40);
+  snapshot.settings.builders = 4;
+  const auto file = world.write(std::move(snapshot));
+  world.join("cut", 16);
+  world.run(world.build(file));
+  const auto cut = world.out->take_jobs("cut");
+  REQUIRE(cut.size() == 16 + kPrefill);
+  const bool again = GENERATE(false, true);
+  CAPTURE(again);
+  if (again) {
+    world.start();
+  } else {
+    world.core->disconnected("cut");
+  }
+  world.hello("runner", 4);
+  // Those of the cut machine are in doubt: they are nobody else's.
+  auto own = world.out->take_jobs("runner");
+  REQUIRE(own.size() == 4 + kPrefill);
+  for (std::size_t i = 0; i < 4; ++i) world.started("runner", own[i].id);
+  CHECK(world.out->take<wire::Cancel>("runner").empty());
+}
+
+TEST_CASE("J75, J99: what is asked back for a slot is given to it") {
+  World world(listens);
+  auto snapshot = wide_snapshot(20);
+  snapshot.settings.builders = 4;
+  const auto file = world.write(std::move(snapshot));
+  world.join("cut", 15);
+  world.run(world.build(file));
+  REQUIRE(world.out->take_jobs("cut").size() == 17);
+  world.join("far", 1);
+  const auto far = world.out->take_jobs("far");
+  REQUIRE(far.size() == 3);
+  world.started("far", far[0].id);
+  world.core->disconnected("cut");
+  world.hello("runner", 4);
+  const auto asked = world.out->take<wire::Cancel>("far");
+  REQUIRE(asked.size() == 1);
+  REQUIRE(asked[0].jobs.size() == 2);
+  for (const wire::JobId& id : asked[0].jobs) {
+    wire::JobResult result;
+    result.id = id;
+    result.status = Outcome::kKilled;
+    world.say("far", wire::Results{{result}});
+  }
+  CHECK(world.out->take_jobs("runner").size() == 2);
+  CHECK(world.out->take_jobs("far").empty());
+  CHECK(world.out->take<wire::Cancel>("far").empty());
+}
+
+TEST_CASE("J75, J99: our own runner's slots beyond the settings' builders are none that are free") {
+  World world(listens);
+  auto snapshot = wide_snapshot(6);
+  snapshot.settings.builders = 1;
+  const auto file = world.write(std::move(snapshot));
+  // It was started when there were eight.
+  world.hello("runner", 8);
+  world.join("far", 1);
+  world.run(world.build(file));
+  const auto own = world.out->take_jobs("runner");
+  const auto far = world.out->take_jobs("far");
+  REQUIRE(own.size() == 1 + kPrefill);
+  REQUIRE(far.size() == 1 + kPrefill);
+  world.started("runner", own[0].id);
+  world.started("far", far[0].id);
+  CHECK(world.out->take<wire::Cancel>("runner").empty());
+  CHECK(world.out->take<wire::Cancel>("far").empty());
+  // What waits there waits as anywhere else.
+  world.join("free", 4);
+  const auto from_own = world.out->take<wire::Cancel>("runner");
+  const auto from_far = world.out->take<wire::Cancel>("far");
+  REQUIRE(from_own.size() == 1);
+  CHECK(from_own[0].jobs == std::vector<wire::JobId>{own[2].id, own[1].id});
+  REQUIRE(from_far.size() == 1);
+  CHECK(from_far[0].jobs == std::vector<wire::JobId>{far[2].id, far[1].id});
+}
+
 TEST_CASE("J99: what waits at a runner goes to one that is free") {
   World world(listens);
   world.join("one", 1);

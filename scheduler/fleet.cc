@@ -118,6 +118,12 @@ Runner& Fleet::named(const std::string& instance) {
 Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now) {
   Runner& runner = named(hello.hello.instance);
   lose_sight(runner);
+  const auto count_own = [&](int by) {
+    if (!is_own(runner)) return;
+    for (std::size_t i = 0; i < kResources; ++i)
+      given_own_[i] += static_cast<std::uint64_t>(by * std::int64_t{runner.given[i]});
+  };
+  count_own(-1);
   runner.known = true;
   runner.peer = peer;
   runner.host = hello.host;
@@ -135,6 +141,7 @@ Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, 
                   .remaining_s = hello.remaining_s};
   std::sort(runner.offer.labels.begin(), runner.offer.labels.end());
   runner.resting = hello.draining;
+  count_own(1);
   ++going_;
   known_.emplace(runner.instance, &runner);
   peers_.insert_or_assign(peer, &runner);
@@ -243,9 +250,15 @@ std::vector<Runner*> Fleet::due(Duration now) {
 
 // ---- Leases --------------------------------------------------------------------
 
+// Of one that has never said HELLO to this process its name tells.
+bool Fleet::is_own(const Runner& runner) {
+  return runner.epoch == 0 ? runner.instance == wire::kRunnerName : !runner.offer.remote;
+}
+
 void Fleet::count(Runner& runner, const model::ActionTraits& traits, int by) {
   const std::size_t resource = index(traits.resource);
   runner.given[resource] += static_cast<std::uint32_t>(by);
+  if (is_own(runner)) given_own_[resource] += static_cast<std::uint64_t>(std::int64_t{by});
   if (!runner.known) return;
   given_[resource] += static_cast<std::uint64_t>(static_cast<std::int64_t>(by));
   for (std::size_t i = 2 * resource; i < 2 * resource + 2; ++i) {
