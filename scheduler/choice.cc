@@ -30,6 +30,10 @@ int speed_step(double speed) {
   return static_cast<int>(std::lround(std::log(speed) / std::log(kSameSpeed)));
 }
 
+bool is_of(const Runner& runner, Choice::Machines machines) {
+  return std::find(machines.begin(), machines.end(), runner.offer.machine) != machines.end();
+}
+
 std::string labels_text(const std::vector<std::string>& labels) {
   return labels.empty() ? std::string()
                         : fmt::format(" with the label{} {}", labels.size() == 1 ? "" : "s",
@@ -226,7 +230,8 @@ bool Choice::any(Class number, const Credit& credit) const {
 }
 
 Runner* Choice::choose(Class number, const Credit& credit,
-                       std::span<const model::ArtifactRef> inputs, bool critical) const {
+                       std::span<const model::ArtifactRef> inputs, bool critical,
+                       Machines lost_with) const {
   const Group& group = *classes_[number];
   const std::size_t resource = index(resource_of(group.action));
   std::array<Runner*, kLook> candidates{};
@@ -268,6 +273,12 @@ Runner* Choice::choose(Class number, const Credit& credit,
       }
     }
   }
+  // Whoever lost it may well do so again: his slots are free for it, and its inputs are there.
+  const auto has_lost = [&](const Runner* each) { return is_of(*each, lost_with); };
+  const auto last = candidates.begin() + count;
+  if (!lost_with.empty() && !std::all_of(candidates.begin(), last, has_lost))
+    count = static_cast<std::size_t>(std::remove_if(candidates.begin(), last, has_lost) -
+                                     candidates.begin());
   if (count == 1) return candidates[0];
 
   const auto load = [&](const Runner& runner) {
@@ -301,7 +312,7 @@ Runner* Choice::choose(Class number, const Credit& credit,
   return best;
 }
 
-std::uint64_t Choice::free_slots(Class number, const Credit& credit) const {
+std::uint64_t Choice::free_slots(Class number, const Credit& credit, Machines lost_with) const {
   const Group& group = *classes_[number];
   std::uint64_t free = 0, own = 0;
   std::size_t looked = 0;
@@ -310,6 +321,7 @@ std::uint64_t Choice::free_slots(Class number, const Credit& credit) const {
     const std::int64_t left =
         Fleet::left(runner, group.action, credit.limit) - std::int64_t{kPrefill};
     if (++looked > kLook || left <= 0) break;
+    if (is_of(runner, lost_with)) continue;
     if (runner.offer.remote) {
       free += static_cast<std::uint64_t>(left);
     } else if (const std::uint32_t given = runner.given[index(resource_of(group.action))];
@@ -387,6 +399,15 @@ std::uint64_t Choice::to_travel(const Runner& runner,
 void Choice::gives(const Runner& runner, std::span<const model::ArtifactRef> inputs) {
   if (!runner.offer.remote) return;
   for (const model::ArtifactRef& input : inputs) hold(runner, artifact(input.files));
+}
+
+void Choice::loses(const Runner& runner, std::span<const model::Digest> files) {
+  Worker& known_of = worker(runner);
+  for (const model::Digest& each : files) {
+    const auto number = known(each);
+    if (number && holds(known_of, *number))
+      known_of.holds[*number / 64] &= ~(std::uint64_t{1} << (*number % 64));
+  }
 }
 
 bool lacks_room(const wire::JobResult& result) {

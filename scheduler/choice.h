@@ -100,21 +100,25 @@ class Choice final : public FleetWatcher {
   bool any(Class number, const Credit& credit) const;
   // Who gets it, of those with fewer jobs than slots as long as there are any; and as long as
   // others have much more room, nobody who has half of his slots filled: on the way to the run's
-  // end
-  // (`critical`) the fastest, else the one to whom fewest bytes of `inputs` have to travel, then
-  // who may be given most, then the faster one. nullptr: nobody may be given it.
+  // end (`critical`) the fastest, else the one to whom fewest bytes of `inputs` have to travel,
+  // then who may be given most, then the faster one. Runners of the machines `lost_with` get it
+  // when nobody else may be given it. nullptr: nobody may.
+  using Machines = std::span<const std::string_view>;
   Runner* choose(Class number, const Credit& credit,
-                 std::span<const model::ArtifactRef> inputs = {}, bool critical = false) const;
+                 std::span<const model::ArtifactRef> inputs = {}, bool critical = false,
+                 Machines lost_with = {}) const;
 
   // How many more jobs of the class would start at once, were there any: the free slots of those
-  // that are looked at for a job.
-  std::uint64_t free_slots(Class number, const Credit& credit) const;
+  // that are looked at for a job, and aren't of these machines.
+  std::uint64_t free_slots(Class number, const Credit& credit, Machines lost_with = {}) const;
   // The known runners that have more builds in hand than they do at once, so that some wait there.
   const std::map<std::string_view, Runner*>& crowded() const { return crowded_; }
 
   // ---- What is learned
   // The runner is given a build with these inputs, and will hold them.
   void gives(const Runner& runner, std::span<const model::ArtifactRef> inputs);
+  // The runner has lost a build with these files among its inputs: who knows what it holds of them.
+  void loses(const Runner& runner, std::span<const model::Digest> files);
   // An attempt of the runner's has ended. `expected`: how long it would have taken as far as is
   // known, in ns; 0: it isn't. The result is as the store has confirmed it.
   void ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected);

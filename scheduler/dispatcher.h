@@ -53,9 +53,7 @@ class Dispatcher {
   // Checks the result of a current attempt against the store, and makes it a change. `runner`: who
   // has it; nullptr: the scheduler itself.
   void take_result(const Attempt& attempt, wire::JobResult result, Runner* runner = nullptr);
-  void lose(const wire::JobId& id, const std::string& why) {
-    (void)changes_.commit(AttemptLost{.at = changes_.stamp(), .id = id, .why = why});
-  }
+  void lose(const wire::JobId& id, const std::string& why);
   // The runner gives back what it hasn't started: that is no loss.
   void give_back(const wire::JobId& id, const std::string& why) {
     (void)changes_.commit(
@@ -118,6 +116,13 @@ class Dispatcher {
   // Whether an error may be the runner's, and another one may do better.
   bool blames_runner(const Attempt& attempt, const wire::JobResult& result,
                      const Runner& runner) const;
+  // Whether an element that was lost with this runner's machine alone may be lost there once more,
+  // since the runner gets no more.
+  bool spares(const Attempt& attempt, const Runner& runner) const;
+  // Loses an attempt by an error that is its runner's, and was noted by then.
+  void lose_by_runner(const Attempt& attempt, const wire::JobResult& result, const Runner& runner);
+  // The machines with which the element's job was lost.
+  std::vector<std::string_view> lost_with(ElementIndex e) const;
   // Adds what a build is told of its inputs. False when the store has lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);

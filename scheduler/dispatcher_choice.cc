@@ -131,8 +131,8 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
       replayed = replayed || run().next_ready(q, group) != e;
       break;
     }
-    Runner* const runner =
-        choice_.choose(number, *now, job.dependencies, builds && run().is_critical(e));
+    Runner* const runner = choice_.choose(number, *now, job.dependencies,
+                                          builds && run().is_critical(e), lost_with(e));
     if (runner == nullptr) continue;
     auto& batch = batches[runner->instance];
     batch.first = runner;
@@ -174,6 +174,10 @@ void Dispatcher::hand_over() {
       if (attempt == model()->attempts.end()) continue;
       const auto slots = free.find(groups_[run().group_of(attempt->second.element)]);
       if (slots == free.end()) continue;
+      // It would come back here from runners that have lost it.
+      if (const auto machines = lost_with(attempt->second.element);
+          !machines.empty() && choice_.free_slots(slots->first, credit, machines) == 0)
+        continue;
       // The slot is taken by what was asked for already, too.
       if (asked_back_.insert(lease.id).second) ids.push_back(lease.id);
       if (--slots->second == 0) free.erase(slots);
@@ -261,10 +265,52 @@ bool Dispatcher::blames_runner(const Attempt& attempt, const wire::JobResult& re
       attempt.traits().needs != model::Needs::kInputs)
     return false;
   const auto history = model()->history.find(attempt.element);
-  if (history == model()->history.end() || history->second.ends_with(runner.offer.machine))
-    return false;
+  if (history == model()->history.end()) return false;
+  if (history->second.ends_with(runner.offer.machine) && !spares(attempt, runner)) return false;
   return choice_.fits_another(choice_.class_of(requirements(attempt.element), attempt.action),
                               runner);
+}
+
+// That an element was lost with nobody but a machine that gets no more, since all of its first jobs
+// end so, says nothing about the element: it is as if that had never had it.
+bool Dispatcher::spares(const Attempt& attempt, const Runner& runner) const {
+  if (!choice_.wants_quarantine(runner) && choice_.quarantined(runner).empty()) return false;
+  const auto history = model()->history.find(attempt.element);
+  return history != model()->history.end() && history->second.machines.size() == 1 &&
+         history->second.machines.contains(runner.offer.machine) &&
+         choice_.fits_another(choice_.class_of(requirements(attempt.element), attempt.action),
+                              runner);
+}
+
+void Dispatcher::lose_by_runner(const Attempt& attempt, const wire::JobResult& result,
+                                const Runner& runner) {
+  const std::string why = result.error ? result.error->message : std::string();
+  spares(attempt, runner) ? give_back(attempt.id, why) : lose(attempt.id, why);
+}
+
+std::vector<std::string_view> Dispatcher::lost_with(ElementIndex e) const {
+  std::vector<std::string_view> machines;
+  const auto history = model()->history.find(e);
+  if (history == model()->history.end()) return machines;
+  for (const auto& [machine, lost] : history->second.machines) machines.push_back(machine);
+  return machines;
+}
+
+void Dispatcher::lose(const wire::JobId& id, const std::string& why) {
+  const auto found = model()->attempts.find(id.job);
+  if (found != model()->attempts.end() && found->second.id == id) {
+    const Attempt& attempt = found->second;
+    const Runner* const runner = fleet_.find(attempt.runner);
+    if (runner != nullptr && runner->offer.remote &&
+        attempt.traits().needs == model::Needs::kInputs) {
+      std::vector<model::Digest> files;
+      for (const ElementIndex d : loaded().graph.staging(attempt.element)) {
+        if (const auto& answer = loaded().answers.artifacts[d]) files.push_back(answer->files);
+      }
+      choice_.loses(*runner, files);
+    }
+  }
+  (void)changes_.commit(AttemptLost{.at = changes_.stamp(), .id = id, .why = why});
 }
 
 void Dispatcher::take_from(Runner& runner, const std::string& why) {

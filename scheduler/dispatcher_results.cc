@@ -160,7 +160,7 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
     // better (J87).
     if (result.status == Outcome::kError && result.error && result.error->domain == "remote") {
       choice_.ended(*runner, result, 0);
-      return lose(result.id, result.error->message);
+      return lose_by_runner(attempt, result, *runner);
     }
   }
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
@@ -186,11 +186,10 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
     }
   }
   if (runner != nullptr) {
-    const bool blamed = blames_runner(attempt, result, *runner);
     choice_.ended(
         *runner, result,
         attempt.traits().needs == model::Needs::kInputs && e < expected_.size() ? expected_[e] : 0);
-    if (blamed) return lose(result.id, result.error ? result.error->message : std::string());
+    if (blames_runner(attempt, result, *runner)) return lose_by_runner(attempt, result, *runner);
   }
   const bool bad = result.status == Outcome::kFailure || result.status == Outcome::kError;
   // Killed by nobody that we know of: its runner ended, or somebody's signal.

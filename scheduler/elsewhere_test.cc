@@ -510,6 +510,54 @@ TEST_CASE("J77: a runner whose first jobs all end in errors gets no more, and sa
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("J74, J77: what a bad runner has lost goes to another, and never fails there alone") {
+  const bool remote = GENERATE(false, true);
+  const bool busy = GENERATE(false, true);  // the other one, until the last error
+  CAPTURE(remote, busy);
+  World world(listens);
+  const auto with = [](const std::string& label) {
+    return [label](wire::RunnerHello& m) { m.labels = {label}; };
+  };
+  std::vector<ElementSpec> specs{{.name = "before", .labels = {"other"}},
+                                 {.name = "x", .build = {"before"}, .labels = {"big"}}};
+  ElementSpec all{.name = "all", .build = {"x"}};
+  for (int i = 0; i < 3 && busy; ++i) {
+    specs.push_back({.name = "long-" + std::to_string(i), .labels = {"big"}});
+    all.build.push_back(specs.back().name);
+  }
+  specs.push_back(all);
+  world.hello("runner", 1);
+  world.join("other", 1, with("other"));
+  world.join("good", 1, with("big"));
+  world.run(world.build(world.write(make_snapshot(specs, {"all"}))));
+  const auto there = world.out->take_jobs("good");
+  REQUIRE(there.size() == (busy ? 3 : 0));
+  if (busy) world.started("good", there[0].id);
+  // The first of equals.
+  world.join("bad", 1, with("big"));
+  if (busy) world.out->take<wire::Cancel>("good");
+  world.work("other");
+  int errors = 0;
+  for (; errors < 5; ++errors) {
+    const auto jobs = world.out->take_jobs("bad");
+    if (jobs.empty()) break;
+    REQUIRE(name_of(jobs[0]) == "x");
+    world.started("bad", jobs[0].id);
+    auto result = world.result_of(jobs[0], Outcome::kError);
+    if (remote) {
+      result.error = wire::ErrorBody{
+          .domain = "remote", .reason = "unreachable", .message = "It can't be reached"};
+    }
+    world.say("bad", wire::Results{{result}});
+  }
+  CHECK(errors == (busy ? 3 : 1));
+  CHECK(world.core->model()->failures.empty());
+  for (const auto& job : there) world.finish("good", job);
+  world.work("good");
+  world.work("runner");
+  CHECK(world.outcome() == "success");
+}
+
 TEST_CASE("J77: errors are the element's when they come twice, or from a runner that has built") {
   World world(listens);
   world.hello("runner", 1);

@@ -126,7 +126,7 @@ struct AttemptLost {
   Stamp at;
   wire::JobId id;
   std::string why;
-  bool returned = false;  // its runner gave it back before it had started: no loss
+  bool returned = false;  // no loss: its runner gave it back, or it counts as if it had
 };
 template <typename C>
 void fields(C& c, AttemptLost& m) {
