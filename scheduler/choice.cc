@@ -417,10 +417,12 @@ bool lacks_room(const wire::JobResult& result) {
          (domain == "util" && (reason == "enospc" || reason == "edquot"));
 }
 
-void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected) {
+void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected,
+                   bool theirs) {
   Worker& known_of = worker(runner);
   if (result.status == model::Outcome::kKilled) return;
   const bool error = result.status == model::Outcome::kError;
+  if (error && !theirs) return;
   if (error && known_of.errors == known_of.done + known_of.failed) ++known_of.errors;
   known_of.no_room = lacks_room(result) ? known_of.no_room + 1 : 0;
   ++(error || result.status == model::Outcome::kFailure ? known_of.failed : known_of.done);

@@ -120,8 +120,10 @@ class Choice final : public FleetWatcher {
   // The runner has lost a build with these files among its inputs: who knows what it holds of them.
   void loses(const Runner& runner, std::span<const model::Digest> files);
   // An attempt of the runner's has ended. `expected`: how long it would have taken as far as is
-  // known, in ns; 0: it isn't. The result is as the store has confirmed it.
-  void ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected);
+  // known, in ns; 0: it isn't. The result is as the store has confirmed it; `theirs`: an error may
+  // be one of the runner's machine, and isn't of the session's.
+  void ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected,
+             bool theirs = true);
   // It has ended nothing yet but in errors.
   bool unproven(const Runner& runner) const;
   // The runner's first jobs all ended in errors, or its last ones for want of room. It is said

@@ -111,8 +111,9 @@ class Dispatcher {
   // Adds what a runner that has a store of its own has to be told. False as add_inputs().
   bool add_elsewhere(ElementIndex e, wire::Job& job);
   // Takes over what such a runner has sent: the log and, when the attempt made one, the artifact.
-  // An error becomes the result's (J85, J86).
-  void take_over(const Attempt& attempt, wire::JobResult& result);
+  // An error becomes the result's (J85, J86). False: it is the session's own, and no fault of what
+  // was sent.
+  bool take_over(const Attempt& attempt, wire::JobResult& result);
   // Whether an error may be the runner's, and another one may do better.
   bool blames_runner(const Attempt& attempt, const wire::JobResult& result,
                      const Runner& runner) const;
@@ -127,6 +128,11 @@ class Dispatcher {
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
   Result<StoreLost> lost_inputs(ElementIndex e);
+  // Something that the attempt was given isn't there any more, as is known by now.
+  bool lost_by_now(ElementIndex e) const;
+  // Has what an attempt missed pulled or built again, and then tried again (J45). False: the store
+  // has lost nothing.
+  bool repair(const Attempt& attempt, const wire::JobResult& result, bool elsewhere);
   // Checks of what an action yields (model::Yields). An error becomes the result's.
   void check_built(const Attempt& attempt, wire::JobResult& result);
   void check_pulled(const Attempt& attempt, wire::JobResult& result);

@@ -613,6 +613,81 @@ TEST_CASE("J77: a machine without room gets no more, however much it has built")
   }
 }
 
+TEST_CASE("J45: what the session's store has lost is built again, and no runner's fault") {
+  World world(listens);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.hello("runner", 1);
+  world.join("one", 1, big);
+  world.join("two", 1, big);
+  world.join("third", 1, [](auto& m) { m.labels = {"base"}; });
+  world.store.add("base");
+  world.run(world.build(
+      world.write(make_snapshot({{.name = "base", .labels = {"base"}},
+                                 {.name = "x", .build = {"base"}, .labels = {"big"}},
+                                 {.name = "y", .build = {"base"}, .labels = {"big"}},
+                                 {.name = "all", .build = {"x", "y"}, .labels = {"big"}}},
+                                {"all"}))));
+  const auto missing = [&](const std::string& runner, const wire::Job& job) {
+    world.started(runner, job.id);
+    auto result = world.result_of(job, Outcome::kError);
+    result.error = wire::ErrorBody{
+        .domain = "remote", .reason = "missing-input", .message = "The session lacks it"};
+    world.say(runner, wire::Results{{result}});
+  };
+  const auto runner = GENERATE(values<std::string>({"one", "two"}));
+  const std::string other = runner == "one" ? "two" : "one";
+  // More often than a machine may lose what it has started; and both miss it at a time.
+  for (std::uint32_t attempt = 1; attempt <= kMaxAttempts + 1; ++attempt) {
+    CAPTURE(attempt);
+    const auto first = world.out->take_jobs(runner);
+    const auto second = world.out->take_jobs(other);
+    REQUIRE(first.size() == 1);
+    REQUIRE(second.size() == 1);
+    world.store.artifacts.erase(key_of("base"));
+    missing(runner, first[0]);
+    missing(other, second[0]);
+    CHECK(world.out->take_jobs(runner).empty());
+    CHECK(world.out->take_jobs(other).empty());
+    CHECK(world.work("third") == std::vector<std::string>{"build:base"});
+  }
+  CHECK(world.core->model()->failures.empty());
+  CHECK(world.out->of("runner.quarantined").empty());
+  for (const char* const name : {"one", "two", "one", "two"}) world.work(name);
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("J87: no runner is put in quarantine for what is wrong with the session's store") {
+  World world(listens);
+  const bool full = GENERATE(false, true);
+  CAPTURE(full);
+  world.hello("runner", 1);
+  world.join("far", 4);
+  auto snapshot = wide_snapshot(12);
+  snapshot.settings.builders = 1;
+  world.run(world.build(world.write(std::move(snapshot))));
+  const auto jobs = world.out->take_jobs("far");
+  REQUIRE(jobs.size() >= 4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    world.started("far", jobs[i].id);
+    auto result = world.result_of(jobs[i], full ? Outcome::kError : Outcome::kSuccess);
+    if (full) {
+      result.error = wire::ErrorBody{.domain = "remote", .reason = "full", .message = "No room"};
+    } else {
+      world.store.artifacts.erase(key_of(name_of(jobs[i])));
+      result.artifact_message = {"no room here", 1};
+    }
+    world.say("far", wire::Results{{result}});
+  }
+  CHECK(world.out->of("runner.quarantined").empty());
+  // What can't be taken for want of room here is said of the element, as when it were built here.
+  CHECK(world.core->model()->failures.size() == (full ? 0 : 4));
+  if (full) return;
+  const auto finished = world.out->of("job.finished");
+  REQUIRE_FALSE(finished.empty());
+  REQUIRE(finished.back().error);
+  CHECK(finished.back().error->reason == "enospc");
+}
+
 TEST_CASE("J78: what a runner gives back is given to another at once, and is no loss") {
   World world(listens);
   world.hello("runner", 1);

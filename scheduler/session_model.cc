@@ -325,9 +325,9 @@ Status SessionModel::on(const AttemptLost& change) {
   History& history = session_.history[e];
   if (change.returned) ++history.returned;
   // An attempt that only waited at the runner had no part in what happened there, nor had one that
-  // counts as given back.
+  // counts as given back, nor one that missed what the session's store has lost.
   bool last = history.attempts - history.returned >= kMaxGiven;
-  if (attempt.started && !change.returned) {
+  if (attempt.started && !change.returned && !change.blameless) {
     last = last || history.ends_with(attempt.machine);
     History::Machine& machine = history.machines[attempt.machine];
     machine.host = attempt.section.host;
