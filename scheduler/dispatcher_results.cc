@@ -296,7 +296,11 @@ void Dispatcher::cancel(const Runner& runner, const std::vector<wire::JobId>& id
 // Cancels, in a run that was terminated, all that is under way; in one that quits what has not
 // started, but for what was built and is to be pushed.
 void Dispatcher::cancel_unwanted() {
-  if (!model()->stopping) return;
+  if (!model()->stopping) {
+    // Whoever tries a failed element again goes on with the run, and may stop it once more.
+    cancelled_of_ = {0, false};
+    return;
+  }
   const std::pair of{run().number(), model()->terminated};
   if (std::exchange(cancelled_of_, of) == of) return;
   std::map<std::string, std::vector<wire::JobId>> wanted;
