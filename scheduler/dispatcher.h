@@ -53,6 +53,7 @@ class Dispatcher {
   // Checks the result of a current attempt against the store, and makes it a change. `runner`: who
   // has it; nullptr: the scheduler itself.
   void take_result(const Attempt& attempt, wire::JobResult result, Runner* runner = nullptr);
+  // Loses an attempt. That of a runner which was told to leave at once counts as given back (J78).
   void lose(const wire::JobId& id, const std::string& why);
   // The runner gives back what it hasn't started: that is no loss.
   void give_back(const wire::JobId& id, const std::string& why) {

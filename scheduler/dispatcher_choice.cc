@@ -297,9 +297,11 @@ std::vector<std::string_view> Dispatcher::lost_with(ElementIndex e) const {
 }
 
 void Dispatcher::lose(const wire::JobId& id, const std::string& why) {
+  bool returned = false;
   const auto found = model()->attempts.find(id.job);
   if (found != model()->attempts.end() && found->second.id == id) {
     const Attempt& attempt = found->second;
+    returned = fleet_.was_sent_away(attempt.runner);
     const Runner* const runner = fleet_.find(attempt.runner);
     if (runner != nullptr && runner->offer.remote &&
         attempt.traits().needs == model::Needs::kInputs) {
@@ -310,7 +312,8 @@ void Dispatcher::lose(const wire::JobId& id, const std::string& why) {
       choice_.loses(*runner, files);
     }
   }
-  (void)changes_.commit(AttemptLost{.at = changes_.stamp(), .id = id, .why = why});
+  (void)changes_.commit(
+      AttemptLost{.at = changes_.stamp(), .id = id, .why = why, .returned = returned});
 }
 
 void Dispatcher::take_from(Runner& runner, const std::string& why) {

@@ -774,6 +774,56 @@ TEST_CASE(
   CHECK(world.out->of("runner.left")[1].text.starts_with("Runner two left: nothing was heard"));
 }
 
+TEST_CASE("J78: what ends with runners that are told to leave at once is no loss") {
+  World world(listens);
+  world.hello("runner", 1);
+  const auto how = GENERATE(values<std::string>({"killed", "goodbye", "silence", "again"}));
+  CAPTURE(how);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("machine-0", 1, big);
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  // More machines than may die of it, and more attempts than may be lost.
+  for (std::uint32_t i = 0; i < kMaxGiven + 5; ++i) {
+    const std::string name = "machine-" + std::to_string(i);
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1);
+    world.started(name, jobs[0].id);
+    REQUIRE(world.core->send_away(name, true));
+    if (how == "killed") {
+      wire::JobResult result;
+      result.id = jobs[0].id;
+      result.status = Outcome::kKilled;
+      result.error = wire::ErrorBody{.domain = "job", .reason = "killed", .message = "killed"};
+      world.say(name, wire::Results{{result}});
+    } else if (how == "goodbye") {
+      world.say(name, wire::Goodbye{"stopped"});
+    } else if (how == "silence") {
+      world.core->disconnected(name);
+      pass(world, seconds(12), {"runner"});
+    } else {
+      // Another process of that name comes before the lease has ended, and may die like any.
+      world.join(name, 1, [&](auto& m) {
+        big(m);
+        m.hello.epoch = 2;
+        m.draining = true;
+      });
+    }
+    world.join("machine-" + std::to_string(i + 1), 1, big);
+  }
+  CHECK(world.core->model()->failures.empty());
+  // Without having been told, the second machine ends it as ever.
+  for (std::uint32_t i = kMaxGiven + 5; i < kMaxGiven + 7; ++i) {
+    const std::string name = "machine-" + std::to_string(i);
+    CHECK(world.outcome().empty());
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1);
+    world.started(name, jobs[0].id);
+    world.say(name, wire::Goodbye{"walltime"});
+    world.join("machine-" + std::to_string(i + 1), 1, big);
+  }
+  CHECK(world.outcome() == "failure");
+}
+
 TEST_CASE("J78: one that says in its HELLO that it drains gets nothing") {
   World world(listens);
   world.hello("runner", 1);

@@ -109,6 +109,11 @@ std::uint64_t Fleet::died(const std::string& instance) const {
   return found == runners_.end() ? 0 : found->second.died;
 }
 
+bool Fleet::was_sent_away(std::string_view instance) const {
+  const auto found = runners_.find(instance);
+  return found != runners_.end() && found->second.ended != 0;
+}
+
 Runner& Fleet::named(const std::string& instance) {
   const auto [found, is_new] = runners_.try_emplace(instance);
   if (is_new) found->second.instance = instance;
@@ -409,12 +414,13 @@ void Fleet::add_to(StateDigest& digest) const {
   digest.add(runners_.size());
   for (const auto& [name, runner] : runners_) {
     const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, offer,
-                 resting, died, leases, given, earliest, look, place] = runner;
+                 resting, ended, died, leases, given, earliest, look, place] = runner;
     (void)host, (void)heard, (void)given, (void)earliest, (void)look, (void)place;
     const auto& [remote, machine, platform, emulates, labels, processors, remaining] = offer;
     (void)processors, (void)remaining;
     digest.add(instance);
     digest.add(known);
+    digest.add(ended);
     digest.add(died);
     if (known) {
       digest.add(peer);

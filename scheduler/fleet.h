@@ -84,6 +84,7 @@ struct Runner {
   Offer offer;
   bool resting = false;  // it is given no jobs, though it is there
 
+  std::uint64_t ended = 0;                        // the epoch that was told to leave at once
   std::uint64_t died = 0;                         // the newest epoch that is known to be dead
   std::map<std::uint64_t, Lease> leases;          // by job
   std::array<std::uint32_t, kResources> given{};  // how many of these take it
@@ -143,6 +144,10 @@ class Fleet {
   void set_slots(Runner& runner, std::uint32_t slots);
   // Gives a known runner no more jobs, or jobs again. What it has in hand stays there.
   void set_resting(Runner& runner, bool resting);
+  // Notes that a runner was told to leave at once: what it has in hand ends with it.
+  void send_away(Runner& runner) { runner.ended = runner.epoch; }
+  // Whether the instance, which need not be known any more, was told so.
+  bool was_sent_away(std::string_view instance) const;
   // Forgets a runner that has said goodbye; what it has in hand is still its own.
   void dismiss(Runner& runner) { lose_sight(runner); }
   void set_suspended(Runner& runner, bool suspended);
