@@ -163,6 +163,7 @@ class Dispatcher {
     ElementIndex first;
   };
   std::set<wire::JobId> asked_back_;          // attempts whose runner was asked for them (J99)
+  std::string looked_until_;                  // the last runner that was looked at for that
   std::map<Choice::Class, Waiting> waiting_;  // for which there is no runner
   std::uint64_t waiting_version_ = 0;
   // Settings as runners from elsewhere get them, of the snapshot with that id.

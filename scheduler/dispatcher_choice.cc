@@ -160,27 +160,41 @@ void Dispatcher::hand_over() {
     if (const std::uint64_t slots = choice_.free_slots(number, credit); slots > 0)
       free[number] = slots;
   }
-  std::size_t looked = 0;
-  for (const auto& [instance, runner] : choice_.crowded()) {
-    if (free.empty() || ++looked > kLook) return;
+  const auto slots_for = [&](const Attempt& attempt) {
+    return free.find(groups_[run().group_of(attempt.element)]);
+  };
+  const auto take = [&](std::map<Choice::Class, std::uint64_t>::iterator slots) {
+    if (slots != free.end() && --slots->second == 0) free.erase(slots);
+  };
+  // What was asked for already, and hasn't come yet, takes a slot, too.
+  for (const wire::JobId& id : asked_back_) take(slots_for(model()->attempts.at(id.job)));
+  // Each look begins where the last one ended: with so many that have nothing to give, as while
+  // they upload, the others come later.
+  const auto& crowded = choice_.crowded();
+  auto next = crowded.upper_bound(looked_until_);
+  for (std::size_t looked = 0; looked < std::min(kLook, crowded.size()) && !free.empty();
+       ++looked, ++next) {
+    if (next == crowded.end()) next = crowded.begin();
+    Runner* const runner = next->second;
+    looked_until_ = runner->instance;
     std::vector<wire::JobId> ids;
     // What was given last starts last.
     for (auto entry = runner->leases.rbegin(); entry != runner->leases.rend(); ++entry) {
       const Lease& lease = entry->second;
       if (lease.action != Action::kBuild || lease.started || lease.cancelled ||
-          lease.state != Lease::State::kGiven)
+          lease.state != Lease::State::kGiven || asked_back_.contains(lease.id))
         continue;
       const auto attempt = model()->attempts.find(lease.id.job);
       if (attempt == model()->attempts.end()) continue;
-      const auto slots = free.find(groups_[run().group_of(attempt->second.element)]);
+      const auto slots = slots_for(attempt->second);
       if (slots == free.end()) continue;
       // It would come back here from runners that have lost it.
       if (const auto machines = lost_with(attempt->second.element);
           !machines.empty() && choice_.free_slots(slots->first, credit, machines) == 0)
         continue;
-      // The slot is taken by what was asked for already, too.
-      if (asked_back_.insert(lease.id).second) ids.push_back(lease.id);
-      if (--slots->second == 0) free.erase(slots);
+      asked_back_.insert(lease.id);
+      ids.push_back(lease.id);
+      take(slots);
     }
     if (!ids.empty())
       changes_.send(runner->peer, wire::Cancel::kName,

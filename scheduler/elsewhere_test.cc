@@ -400,6 +400,30 @@ TEST_CASE("J99: what waits at a runner goes to one that is free") {
   }
 }
 
+TEST_CASE("J99: many that have nothing to give don't hide the one that has") {
+  World world(listens);
+  constexpr int kUploading = static_cast<int>(kLook) + 8;
+  world.run(world.build(world.write(wide_snapshot(3 * kUploading + 3))));
+  for (int i = 0; i < kUploading; ++i) {
+    const std::string name = "a-" + std::to_string(i);
+    world.join(name, 1);
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1 + kPrefill);
+    // What has ended is being uploaded.
+    for (const auto& job : jobs) world.started(name, job.id);
+  }
+  world.join("z-full", 1);
+  const auto full = world.out->take_jobs("z-full");
+  REQUIRE(full.size() == 1 + kPrefill);
+  world.started("z-full", full[0].id);
+  CHECK(world.out->take<wire::Cancel>("z-full").empty());
+  world.join("z-free", 2);
+  for (int i = 0; i < 3; ++i) world.core->tick();
+  const auto asked = world.out->take<wire::Cancel>("z-full");
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0].jobs == std::vector<wire::JobId>{full[2].id, full[1].id});
+}
+
 TEST_CASE("J99: it goes to nobody who may not do it") {
   World world(listens);
   const auto big = [](auto& m) { m.labels = {"big"}; };
