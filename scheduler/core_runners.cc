@@ -196,6 +196,7 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   }
   note_foreign(runner, unknown);
   note_foreign(runner, hello->outbox);
+  if (!again) dispatcher_.still_wait(hello->waiting);
   dispatcher_.cancel(runner, unknown);
   for (const wire::JobId& id : unsaid) start(id, 0, runner);
   for (const wire::JobId& id : missing) dispatcher_.lose(id, "Its runner does not have it");

@@ -62,6 +62,11 @@ class Dispatcher {
   }
   // Takes from a runner what it hasn't started, and cancels it there.
   void take_from(Runner& runner, const std::string& why);
+  // A runner has said over another connection that these wait there: what they were asked for (J99)
+  // was lost with the one before.
+  void still_wait(const std::vector<wire::JobId>& ids) {
+    for (const wire::JobId& id : ids) asked_back_.erase(id);
+  }
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
   // Cancels, in a run that was told to stop, the attempts that are not to go on. They are looked at
   // once for each way in which it was told: none that is given later is one of them.

@@ -375,6 +375,25 @@ TEST_CASE("J99: what waits at a runner goes to one that is free") {
     CHECK(world.outcome().empty());
     CHECK(world.out->of("job.finished").empty());
   }
+  SECTION("the connection breaks before it is read: it is asked for again") {
+    const auto lists = [&](std::uint64_t connection) {
+      world.join("one", 1, [&](auto& m) {
+        m.connection = connection;
+        m.running = {first[0].id};
+        m.waiting = {first[1].id, first[2].id};
+      });
+    };
+    lists(2);
+    asked = world.out->take<wire::Cancel>("one");
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].unstarted);
+    CHECK(asked[0].jobs == std::vector<wire::JobId>{first[2].id});
+    // On the same one it is on its way.
+    lists(2);
+    CHECK(world.out->take<wire::Cancel>("one").empty());
+    killed(first[2].id);
+    CHECK(world.out->take_jobs("two").size() == 1);
+  }
   SECTION("it has been started meanwhile, and stays") {
     world.started("one", first[2].id);
     CHECK(world.out->take_jobs("two").empty());
