@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.h"
 #include "base/try.h"
@@ -17,6 +18,15 @@ namespace {
 constexpr unsigned kMostFailures = 3;
 constexpr Duration kFirstPause = std::chrono::minutes(1);
 constexpr Duration kLongestPause = std::chrono::minutes(16);
+
+// A job that Slurm doesn't speak of for so long, though it answers, isn't on its way any more: it
+// is on a cluster that isn't asked, or had ended and was forgotten before it was asked for.
+constexpr Duration kUnseen = std::chrono::seconds(60);
+// So much of it counts for each answer, since none came for as long perhaps.
+constexpr Duration kBetweenAnswers = std::chrono::seconds(15);
+constexpr const char* kFormat = "%i|%T|%M|%l|%N|%r";
+// Comes before the jobs of each cluster, where some were named.
+constexpr std::string_view kCluster = "CLUSTER: ";
 
 // The states of a job that is to run, or does.
 constexpr std::string_view kWaiting[] = {"PENDING",   "CONFIGURING",  "REQUEUED",
@@ -64,9 +74,14 @@ std::uint64_t slurm_seconds(std::string_view text) {
 
 Result<std::vector<SlurmJob>> read_squeue(std::string_view text) {
   std::vector<SlurmJob> jobs;
+  std::string cluster;
   for (std::string_view line : split_lines(text)) {
     while (line.ends_with('\n') || line.ends_with(' ')) line.remove_suffix(1);
     if (line.empty()) continue;
+    if (line.starts_with(kCluster)) {
+      cluster = line.substr(kCluster.size());
+      continue;
+    }
     std::array<std::string_view, 6> parts;
     std::string_view rest = line;
     std::size_t count = 0;
@@ -83,9 +98,50 @@ Result<std::vector<SlurmJob>> read_squeue(std::string_view text) {
       return fail("slurm", "bad-answer",
                   fmt::format("squeue's answer is not understood: {}", line));
     jobs.push_back({*id, std::string(parts[1]), slurm_seconds(parts[2]), slurm_seconds(parts[3]),
-                    std::string(parts[4]), std::string(parts[5])});
+                    std::string(parts[4]), std::string(parts[5]), cluster});
   }
   return jobs;
+}
+
+std::vector<std::string> squeue_command(const std::string& job_name,
+                                        const std::vector<SlurmJob>& jobs) {
+  std::vector<std::string> argv{
+      "squeue",       "--noheader",         "--me",
+      "--states=all", "--name=" + job_name, fmt::format("--format={}", kFormat)};
+  std::set<std::string> clusters;
+  for (const SlurmJob& job : jobs) {
+    if (!job.cluster.empty()) clusters.insert(job.cluster);
+  }
+  if (!clusters.empty()) argv.push_back(fmt::format("--clusters={}", fmt::join(clusters, ",")));
+  return argv;
+}
+
+std::vector<std::vector<std::string>> scancel_commands(const std::vector<SlurmJob>& jobs,
+                                                       const std::vector<std::string>& options) {
+  std::map<std::string, std::vector<std::string>> commands;
+  for (const SlurmJob& job : jobs) {
+    std::vector<std::string>& argv = commands[job.cluster];
+    if (argv.empty()) {
+      argv.emplace_back("scancel");
+      if (!job.cluster.empty()) argv.push_back("--clusters=" + job.cluster);
+      argv.insert(argv.end(), options.begin(), options.end());
+    }
+    argv.push_back(std::to_string(job.id));
+  }
+  std::vector<std::vector<std::string>> out;
+  for (auto& [cluster, argv] : commands) out.push_back(std::move(argv));
+  return out;
+}
+
+Result<SlurmJob> read_sbatch(std::string_view text) {
+  while (text.ends_with('\n') || text.ends_with(' ')) text.remove_suffix(1);
+  const auto semicolon = text.find(';');
+  const auto id = number_of(text.substr(0, semicolon));
+  if (!id) return fail("slurm", "bad-answer", fmt::format("no job id in '{}'", text));
+  SlurmJob job;
+  job.id = *id;
+  if (semicolon != std::string_view::npos) job.cluster = text.substr(semicolon + 1);
+  return job;
 }
 
 std::string slurm_runner(std::uint64_t id) { return fmt::format("slurm-{}", id); }
@@ -138,17 +194,27 @@ void SlurmPlan::ended(const Known& known, Step& step, Duration now) {
 SlurmPlan::Step SlurmPlan::look(const std::vector<SlurmJob>& jobs,
                                 const std::set<std::string>& joined, Duration now) {
   Step step;
+  const Duration since =
+      looked_ == Duration::zero() ? Duration::zero() : std::min(now - looked_, kBetweenAnswers);
+  looked_ = now;
   for (auto known = jobs_.begin(); known != jobs_.end();) {
-    const auto found = std::find_if(jobs.begin(), jobs.end(),
-                                    [&](const SlurmJob& job) { return job.id == known->first; });
     Known& job = known->second;
+    const auto found = std::find_if(jobs.begin(), jobs.end(), [&](const SlurmJob& each) {
+      return each.id == known->first &&
+             (each.cluster.empty() || job.last.cluster.empty() || each.cluster == job.last.cluster);
+    });
+    // A runner that has joined was there, whatever Slurm says, and is in nobody's way.
+    const bool has_joined = joined.contains(slurm_runner(known->first));
+    if (found == jobs.end() && !has_joined) job.unseen += since;
     if (found != jobs.end()) {
+      std::string cluster = std::move(job.last.cluster);
       job.last = *found;
-    } else if (!job.last.state.empty()) {
+      job.last.cluster = std::move(cluster);
+    } else if (!job.last.state.empty() || job.unseen >= kUnseen) {
       // Slurm forgets what has ended, some time later.
       job.last.state = "gone";
     }
-    if (!job.joined && joined.contains(slurm_runner(known->first))) {
+    if (!job.joined && has_joined) {
       job.joined = true;
       failures_ = 0;
       pause_ = Duration::zero();
@@ -163,13 +229,14 @@ SlurmPlan::Step SlurmPlan::look(const std::vector<SlurmJob>& jobs,
   }
   const bool on_its_way = std::any_of(jobs_.begin(), jobs_.end(),
                                       [](const auto& entry) { return !entry.second.joined; });
-  step.submit = !on_its_way && jobs_.size() < wanted_ && !paused(now);
+  step.submit = !on_its_way && jobs_.size() < wanted_ && now >= pause_until_;
   return step;
 }
 
-void SlurmPlan::submitted(std::uint64_t id) {
+void SlurmPlan::submitted(std::uint64_t id, const std::string& cluster) {
   Known known;
   known.last.id = id;
+  known.last.cluster = cluster;
   jobs_.emplace(id, known);
 }
 

@@ -25,13 +25,23 @@ struct SlurmJob {
   std::uint64_t elapsed_s = 0;  // since it started
   std::uint64_t limit_s = 0;    // its walltime; 0: it has none
   std::string nodes, reason;    // for people
+  std::string cluster;          // of several; "": that of squeue's configuration
 };
 
-// What squeue(1) is asked for, and its answer. Error "slurm"/"bad-answer".
-inline constexpr const char* kSlurmFormat = "%i|%T|%M|%l|%N|%r";
+// squeue(1)'s command for the jobs of that name, on the clusters that `jobs` are on, and its
+// answer. Error "slurm"/"bad-answer".
+std::vector<std::string> squeue_command(const std::string& job_name,
+                                        const std::vector<SlurmJob>& jobs);
 Result<std::vector<SlurmJob>> read_squeue(std::string_view text);
 // Seconds of "1-02:03:04", "02:03:04", "03:04"; 0 of words ("UNLIMITED").
 std::uint64_t slurm_seconds(std::string_view text);
+
+// scancel(1)'s commands for the jobs, one for each cluster; `options` come first.
+std::vector<std::vector<std::string>> scancel_commands(const std::vector<SlurmJob>& jobs,
+                                                       const std::vector<std::string>& options);
+// The id and the cluster of what `sbatch --parsable` prints: "12", or "12;east". Error
+// "slurm"/"bad-answer".
+Result<SlurmJob> read_sbatch(std::string_view text);
 
 // The name that the runner of a job has in its session (compose/slurm/join.sh).
 std::string slurm_runner(std::uint64_t id);
@@ -45,9 +55,10 @@ class SlurmPlan {
     std::vector<std::string> said;      // what became of jobs, for people
     std::vector<std::string> warnings;  // of these what went wrong
   };
-  // `jobs`: all that Slurm knows of; `joined`: names of the runners that the session has now.
+  // `jobs`: all that Slurm knows of; `joined`: names of the runners that the session has now. To be
+  // called when Slurm has answered.
   Step look(const std::vector<SlurmJob>& jobs, const std::set<std::string>& joined, Duration now);
-  void submitted(std::uint64_t id);
+  void submitted(std::uint64_t id, const std::string& cluster = {});
   // sbatch took none; that counts as a start that came to nothing.
   Step refused(const std::string& why, Duration now);
 
@@ -55,13 +66,12 @@ class SlurmPlan {
   std::vector<SlurmJob> live() const;
   // All runners have left in order: nobody is to be started any more.
   bool over() const { return wanted_ == 0 && jobs_.empty(); }
-  // Whether it stands still because of failed starts.
-  bool paused(Duration now) const { return now < pause_until_; }
 
  private:
   struct Known {
     SlurmJob last;  // as it was seen last; state "" before
     bool joined = false;
+    Duration unseen{};  // how long Slurm has answered without it
   };
   void ended(const Known& job, Step& step, Duration now);
   void failed_start(Step& step, Duration now);
@@ -71,6 +81,7 @@ class SlurmPlan {
   unsigned failures_ = 0;                // starts in a row
   Duration pause_ = Duration::zero();
   Duration pause_until_ = Duration::zero();
+  Duration looked_ = Duration::zero();  // when it did so last; zero: never
 };
 
 }  // namespace sluice::cli

@@ -11,7 +11,7 @@ namespace {
 
 SlurmJob job(std::uint64_t id, const std::string& state, std::uint64_t elapsed = 0,
              std::uint64_t limit = 0) {
-  return {id, state, elapsed, limit, "node1", "None"};
+  return {id, state, elapsed, limit, "node1", "None", ""};
 }
 
 // A plan and the time that goes by; each look is a second later.
@@ -146,6 +146,83 @@ TEST_CASE("what sbatch refuses counts as a failed start") {
   rig.plan.refused("no", rig.now);
   CHECK(rig.plan.refused("no", rig.now).warnings.size() == 2);
   CHECK_FALSE(rig.look({}).submit);
+}
+
+TEST_CASE("a job that Slurm never shows has ended after a minute of answers, as a failed start") {
+  Rig rig(1);
+  rig.look({});
+  const auto id = rig.submit();
+  for (int i = 0; i < 59; ++i) {
+    CAPTURE(i);
+    const auto step = rig.look({});
+    CHECK_FALSE(step.submit);
+    CHECK(step.warnings.empty());
+  }
+  // An hour without an answer is none with it, and says little.
+  SECTION("Slurm is away meanwhile") {
+    Rig other(1);
+    other.look({});
+    other.submit();
+    other.look({});
+    other.now += minutes(60);
+    CHECK_FALSE(other.look({}).submit);
+    CHECK(other.look({}).warnings.empty());
+    CHECK_FALSE(other.look({job(1, "RUNNING")}).submit);
+  }
+  SECTION("it is shown after all") {
+    CHECK_FALSE(rig.look({job(id, "PENDING")}).submit);
+    CHECK(rig.plan.live().size() == 1);
+  }
+  SECTION("its runner has joined all the same") {
+    for (int i = 0; i < 100; ++i) CHECK_FALSE(rig.look({}, {slurm_runner(id)}).submit);
+    CHECK(rig.plan.live().size() == 1);
+  }
+  SECTION("it isn't") {
+    const auto step = rig.look({});
+    CHECK(step.submit);
+    REQUIRE(step.warnings.size() == 1);
+    CHECK(step.warnings[0].starts_with("Slurm job 1 ended before its runner had joined: gone"));
+    CHECK(rig.plan.live().empty());
+  }
+}
+
+TEST_CASE("of several clusters each is asked about its own jobs") {
+  const auto plain = read_sbatch("12\n");
+  REQUIRE(plain);
+  CHECK(plain->id == 12);
+  CHECK(plain->cluster.empty());
+  const auto there = read_sbatch("12;east\n");
+  REQUIRE(there);
+  CHECK(there->id == 12);
+  CHECK(there->cluster == "east");
+  for (const char* bad : {"", "east", "12 east", "x;east"}) CHECK_FALSE(read_sbatch(bad));
+
+  Rig rig(3);
+  rig.look({});
+  CHECK(squeue_command("sluice-s", rig.plan.live()) ==
+        std::vector<std::string>{"squeue", "--noheader", "--me", "--states=all", "--name=sluice-s",
+                                 "--format=%i|%T|%M|%l|%N|%r"});
+  rig.plan.submitted(12, "east");
+  CHECK(squeue_command("sluice-s", rig.plan.live()).back() == "--clusters=east");
+  rig.plan.submitted(13, "west");
+  rig.plan.submitted(14, "east");
+  CHECK(squeue_command("sluice-s", rig.plan.live()).back() == "--clusters=east,west");
+  const auto seen = read_squeue(
+      "CLUSTER: east\n12|RUNNING|0:10|1:00:00|node1|None\n13|FAILED|0:10|1:00:00|node1|None\n"
+      "CLUSTER: west\n13|PENDING|0:00|1:00:00||Priority\n");
+  REQUIRE(seen);
+  CHECK(seen->at(0).cluster == "east");
+  CHECK(seen->at(2).cluster == "west");
+  // Another cluster's job may have the same number.
+  CHECK(rig.look(*seen).warnings.empty());
+  CHECK(rig.plan.live().at(1).state == "PENDING");
+  using Commands = std::vector<std::vector<std::string>>;
+  CHECK(scancel_commands(rig.plan.live(), {"--full"}) ==
+        Commands{{"scancel", "--clusters=east", "--full", "12", "14"},
+                 {"scancel", "--clusters=west", "--full", "13"}});
+  CHECK(scancel_commands({job(1, "RUNNING"), job(2, "PENDING")}, {}) ==
+        Commands{{"scancel", "1", "2"}});
+  CHECK(scancel_commands({}, {"--full"}).empty());
 }
 
 TEST_CASE("a job that Slurm has forgotten has ended") {

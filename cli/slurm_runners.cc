@@ -1,7 +1,6 @@
 #include "cli/slurm_runners.h"
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 
 #include <fmt/format.h>
@@ -104,20 +103,16 @@ void SlurmRunners::submit() {
   };
   const auto answer = ask(sbatch({"--parsable"}), script_);
   if (!answer) return refused(answer.error().message);
-  // "12", or "12;cluster"
-  std::uint64_t id = 0;
-  const std::string& text = answer->output;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
   if (answer->status != 0) return refused(answer->errors);
-  if (error != std::errc()) return refused(fmt::format("no job id in '{}'", trimmed(text)));
-  plan_.submitted(id);
+  const auto job = read_sbatch(answer->output);
+  if (!job) return refused(job.error().message);
+  plan_.submitted(job->id, job->cluster);
   changed_ = true;
-  invocation_.report.info(fmt::format("Slurm job {} is submitted", id));
+  invocation_.report.info(fmt::format("Slurm job {} is submitted", job->id));
 }
 
 void SlurmRunners::look() {
-  auto answer = ask({"squeue", "--noheader", "--me", "--states=all", "--name=" + job_name_,
-                     fmt::format("--format={}", kSlurmFormat)});
+  auto answer = ask(squeue_command(job_name_, plan_.live()));
   std::string trouble;
   if (!answer) {
     trouble = answer.error().message;
@@ -150,23 +145,20 @@ void SlurmRunners::wait() {
   if (!over) reactor_.cancel(timer);
 }
 
-std::vector<std::string> SlurmRunners::ids_of(bool running) const {
-  std::vector<std::string> ids;
-  for (const SlurmJob& job : plan_.live()) {
-    if ((job.state == "RUNNING") == running) ids.push_back(std::to_string(job.id));
-  }
-  return ids;
+std::vector<SlurmJob> SlurmRunners::jobs_of(bool running) const {
+  std::vector<SlurmJob> jobs = plan_.live();
+  std::erase_if(jobs, [&](const SlurmJob& job) { return (job.state == "RUNNING") != running; });
+  return jobs;
 }
 
 void SlurmRunners::cancel_all() {
-  std::vector<std::string> argv{"scancel"};
-  for (const SlurmJob& job : plan_.live()) argv.push_back(std::to_string(job.id));
-  if (argv.size() == 1) return;
-  const auto answer = ask(argv);
-  if (!answer || (answer->status != 0 && !answer->errors.empty())) {
-    invocation_.report.warning(clean(fmt::format("scancel: {}; these jobs may go on: {}",
-                                                 answer ? answer->errors : answer.error().message,
-                                                 fmt::join(argv.begin() + 1, argv.end(), " "))));
+  for (const auto& argv : scancel_commands(plan_.live(), {})) {
+    const auto answer = ask(argv);
+    if (!answer || (answer->status != 0 && !answer->errors.empty())) {
+      invocation_.report.warning(clean(fmt::format("scancel: {}; these jobs may go on: {}",
+                                                   answer ? answer->errors : answer.error().message,
+                                                   fmt::join(argv.begin() + 1, argv.end(), " "))));
+    }
   }
 }
 
@@ -174,15 +166,10 @@ void SlurmRunners::cancel_all() {
 void SlurmRunners::drain() {
   invocation_.report.info(
       "The runners finish what they build, and leave; another signal ends them at once");
-  if (auto waiting = ids_of(false); !waiting.empty()) {
-    waiting.insert(waiting.begin(), "scancel");
-    static_cast<void>(ask(waiting));
-  }
-  if (auto running = ids_of(true); !running.empty()) {
-    // The runner is the job's script itself.
-    running.insert(running.begin(), {"scancel", "--signal=TERM", "--full"});
-    static_cast<void>(ask(running));
-  }
+  for (const auto& argv : scancel_commands(jobs_of(false), {})) static_cast<void>(ask(argv));
+  // The runner is the job's script itself.
+  for (const auto& argv : scancel_commands(jobs_of(true), {"--signal=TERM", "--full"}))
+    static_cast<void>(ask(argv));
   changed_ = true;
   while (signals_ < 2 && !plan_.live().empty() && session_.paths.lives()) {
     wait();

@@ -42,7 +42,7 @@ class SlurmRunners {
   void learn_who_has_joined();
   void say(const SlurmPlan::Step& step);
   void wait();
-  std::vector<std::string> ids_of(bool running) const;
+  std::vector<SlurmJob> jobs_of(bool running) const;
 
   Invocation& invocation_;
   const SessionInfo& session_;

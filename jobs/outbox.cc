@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/try.h"
 
 namespace sluice::jobs {
@@ -27,7 +28,8 @@ std::string entry(std::string_view name, const T& value) {
 Result<Outbox> Outbox::open(const std::string& path) {
   Outbox box;
   box.path_ = path;
-  auto log = AppendLog::open(path, [&box](std::uint64_t, std::string_view payload) {
+  unsigned skipped = 0;
+  auto log = AppendLog::open(path, [&box, &skipped](std::uint64_t, std::string_view payload) {
     const auto document = wire::Document::parse(payload);
     std::string_view name;
     std::vector<wire::Value> entry;
@@ -35,7 +37,7 @@ Result<Outbox> Outbox::open(const std::string& path) {
       for (const wire::Value item : document->root().items()) entry.push_back(item);
     }
     if (entry.size() != 2 || !entry[0].get_string(name)) {
-      ++box.skipped_;
+      ++skipped;
       return;
     }
     const std::string_view body = entry[1].packed();
@@ -53,9 +55,10 @@ Result<Outbox> Outbox::open(const std::string& path) {
         return;
       }
     }
-    ++box.skipped_;
+    ++skipped;
   });
   if (!log) return forward(log);
+  if (skipped > 0) log::warn("{}: {} records can't be read, and are skipped", path, skipped);
   box.log_.emplace(std::move(*log));
   CHECK(box.compact());
   return box;

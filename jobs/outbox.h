@@ -17,7 +17,7 @@ namespace sluice::jobs {
 // One thread.
 class Outbox {
  public:
-  // Reads what an earlier process left. A record that can't be decoded is skipped and counted.
+  // Reads what an earlier process left. Records that can't be decoded are skipped, which is logged.
   static Result<Outbox> open(const std::string& path);
 
   // Adds results, which the log has when this returns. When it can't be written they are kept in
@@ -28,8 +28,6 @@ class Outbox {
 
   const std::map<wire::JobId, wire::JobResult>& results() const { return results_; }
   bool has(const wire::JobId& id) const { return results_.contains(id); }
-  // The number of records that could not be decoded.
-  unsigned skipped() const { return skipped_; }
 
  private:
   // Starts the file anew when nothing in it is needed any more.
@@ -38,7 +36,6 @@ class Outbox {
   std::string path_;
   std::optional<AppendLog> log_;
   std::map<wire::JobId, wire::JobResult> results_;
-  unsigned skipped_ = 0;
 };
 
 }  // namespace sluice::jobs

@@ -94,7 +94,6 @@ class Changes {
   void write_refs(std::uint64_t job, std::string arguments);
   void reload(std::string arguments);
 
-  std::uint64_t count() const { return count_; }
   // A number that is another after every change, when a status may have other things to say.
   std::uint64_t version() const { return version_; }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -26,6 +28,10 @@ constexpr std::size_t kOffersShown = 16;
 
 int speed_step(double speed) {
   return static_cast<int>(std::lround(std::log(speed) / std::log(kSameSpeed)));
+}
+
+bool is_of(const Runner& runner, Choice::Machines machines) {
+  return std::find(machines.begin(), machines.end(), runner.offer.machine) != machines.end();
 }
 
 std::string labels_text(const std::vector<std::string>& labels) {
@@ -71,6 +77,9 @@ void Choice::appeared(Runner& runner) {
     ++remote_;
     known.given = runner.given;
     for (std::size_t i = 0; i < kResources; ++i) given_elsewhere_[i] += known.given[i];
+  } else {
+    known.own_slots = runner.slots;
+    own_slots_ += known.own_slots;
   }
   if (!known.quarantined.empty()) fleet_.set_resting(runner, true);
   if (!runner.resting) join_all(runner, known);
@@ -81,6 +90,7 @@ void Choice::vanished(Runner& runner) {
   Worker& known = worker(runner);
   leave_all(known);
   crowded_.erase(runner.instance);
+  own_slots_ -= std::exchange(known.own_slots, 0);
   if (!known.counted) return;
   known.counted = false;
   --remote_;
@@ -105,6 +115,9 @@ void Choice::changed(Runner& runner, Resource resource) {
     given_elsewhere_[index(resource)] += runner.given[index(resource)];
     given_elsewhere_[index(resource)] -= counted;
     counted = runner.given[index(resource)];
+  } else {
+    own_slots_ -= std::exchange(known.own_slots, runner.slots);
+    own_slots_ += known.own_slots;
   }
   if (runner.resting) return leave_all(known);
   if (!known.joined) return join_all(runner, known);
@@ -119,10 +132,17 @@ void Choice::changed(Runner& runner, Resource resource) {
 }
 
 void Choice::note_crowded(Runner& runner) {
-  if (runner.resting || runner.given[index(Resource::kProcess)] <= runner.slots) {
+  if (runner.resting || runner.given[index(Resource::kProcess)] <= at_once(runner)) {
     crowded_.erase(runner.instance);
   } else {
     crowded_.emplace(runner.instance, &runner);
+  }
+}
+
+void Choice::limit_own(std::uint32_t builds) {
+  if (std::exchange(own_limit_, builds) == builds) return;
+  for (const auto& [instance, runner] : fleet_.known()) {
+    if (!runner->offer.remote) note_crowded(*runner);
   }
 }
 
@@ -197,16 +217,6 @@ bool Choice::fits_another(Class number, const Runner& than) const {
          (own() == 0 && fit(classes_[number]->requirements, Offer{}) != Fit::kNo);
 }
 
-std::uint64_t Choice::own_slots() const {
-  std::uint64_t slots = 0;
-  if (own() == 0) return slots;
-  // They are few: processes of this machine.
-  for (const auto& [instance, runner] : fleet_.known()) {
-    if (!runner->offer.remote) slots += runner->slots;
-  }
-  return slots;
-}
-
 // ---- The choice ------------------------------------------------------------------
 
 bool Choice::any(Class number, const Credit& credit) const {
@@ -220,7 +230,8 @@ bool Choice::any(Class number, const Credit& credit) const {
 }
 
 Runner* Choice::choose(Class number, const Credit& credit,
-                       std::span<const model::ArtifactRef> inputs, bool critical) const {
+                       std::span<const model::ArtifactRef> inputs, bool critical,
+                       Machines lost_with) const {
   const Group& group = *classes_[number];
   const std::size_t resource = index(resource_of(group.action));
   std::array<Runner*, kLook> candidates{};
@@ -262,10 +273,16 @@ Runner* Choice::choose(Class number, const Credit& credit,
       }
     }
   }
+  // Whoever lost it may well do so again: his slots are free for it, and its inputs are there.
+  const auto has_lost = [&](const Runner* each) { return is_of(*each, lost_with); };
+  const auto last = candidates.begin() + count;
+  if (!lost_with.empty() && !std::all_of(candidates.begin(), last, has_lost))
+    count = static_cast<std::size_t>(std::remove_if(candidates.begin(), last, has_lost) -
+                                     candidates.begin());
   if (count == 1) return candidates[0];
 
   const auto load = [&](const Runner& runner) {
-    return static_cast<double>(runner.given[resource]) / std::max(1u, runner.slots);
+    return static_cast<double>(runner.given[resource]) / std::max(1u, at_once(runner));
   };
   double least = load(*candidates[0]);
   for (std::size_t i = 1; i < count; ++i) least = std::min(least, load(*candidates[i]));
@@ -295,17 +312,24 @@ Runner* Choice::choose(Class number, const Credit& credit,
   return best;
 }
 
-std::uint64_t Choice::free_slots(Class number, const Credit& credit) const {
+std::uint64_t Choice::free_slots(Class number, const Credit& credit, Machines lost_with) const {
   const Group& group = *classes_[number];
-  std::uint64_t free = 0;
+  std::uint64_t free = 0, own = 0;
   std::size_t looked = 0;
   for (const Place& place : group.who()) {
+    const Runner& runner = *place.runner;
     const std::int64_t left =
-        Fleet::left(*place.runner, group.action, credit.limit) - std::int64_t{kPrefill};
+        Fleet::left(runner, group.action, credit.limit) - std::int64_t{kPrefill};
     if (++looked > kLook || left <= 0) break;
-    if (credit.own || place.runner->offer.remote) free += static_cast<std::uint64_t>(left);
+    if (is_of(runner, lost_with)) continue;
+    if (runner.offer.remote) {
+      free += static_cast<std::uint64_t>(left);
+    } else if (const std::uint32_t given = runner.given[index(resource_of(group.action))];
+               given < at_once(runner)) {
+      own += at_once(runner) - given;
+    }
   }
-  return free;
+  return free + (credit.own ? std::min(own, credit.own_free) : 0);
 }
 
 // ---- What is learned -------------------------------------------------------------
@@ -377,6 +401,15 @@ void Choice::gives(const Runner& runner, std::span<const model::ArtifactRef> inp
   for (const model::ArtifactRef& input : inputs) hold(runner, artifact(input.files));
 }
 
+void Choice::loses(const Runner& runner, std::span<const model::Digest> files) {
+  Worker& known_of = worker(runner);
+  for (const model::Digest& each : files) {
+    const auto number = known(each);
+    if (number && holds(known_of, *number))
+      known_of.holds[*number / 64] &= ~(std::uint64_t{1} << (*number % 64));
+  }
+}
+
 bool lacks_room(const wire::JobResult& result) {
   if (result.status != model::Outcome::kError || !result.error) return false;
   const std::string &domain = result.error->domain, &reason = result.error->reason;
@@ -384,10 +417,12 @@ bool lacks_room(const wire::JobResult& result) {
          (reason == "cache-too-full" || reason == "enospc" || reason == "edquot");
 }
 
-void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected) {
+void Choice::ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected,
+                   bool theirs) {
   Worker& known_of = worker(runner);
   if (result.status == model::Outcome::kKilled) return;
   const bool error = result.status == model::Outcome::kError;
+  if (error && !theirs) return;
   if (error && known_of.errors == known_of.done + known_of.failed) ++known_of.errors;
   known_of.no_room = lacks_room(result) ? known_of.no_room + 1 : 0;
   ++(error || result.status == model::Outcome::kFailure ? known_of.failed : known_of.done);

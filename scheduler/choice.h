@@ -11,6 +11,7 @@
 // and learns anew what they hold and how fast they are.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -75,7 +76,9 @@ class Choice final : public FleetWatcher {
     return given_elsewhere_[static_cast<std::size_t>(resource)];
   }
   // The slots of the session's own runners.
-  std::uint64_t own_slots() const;
+  std::uint64_t own_slots() const { return own_slots_; }
+  // The session's own runners do no more builds than that at once, whatever slots they have.
+  void limit_own(std::uint32_t builds);
 
   // ---- Classes: numbers from 0 on, by requirements and action.
   using Class = std::uint32_t;
@@ -87,33 +90,40 @@ class Choice final : public FleetWatcher {
   bool fits_another(Class number, const Runner& than) const;
 
   // ---- The choice. `limit`: of the action's resource; `own`: the session's own runners may be
-  // given one, too.
+  // given one, too; `own_free`: so many more would start there at once.
   struct Credit {
     std::uint32_t limit = 0;
     bool own = true;
+    std::uint64_t own_free = ~std::uint64_t{0};
   };
   // Whether anybody may be given a job of the class now.
   bool any(Class number, const Credit& credit) const;
   // Who gets it, of those with fewer jobs than slots as long as there are any; and as long as
   // others have much more room, nobody who has half of his slots filled: on the way to the run's
-  // end
-  // (`critical`) the fastest, else the one to whom fewest bytes of `inputs` have to travel, then
-  // who may be given most, then the faster one. nullptr: nobody may be given it.
+  // end (`critical`) the fastest, else the one to whom fewest bytes of `inputs` have to travel,
+  // then who may be given most, then the faster one. Runners of the machines `lost_with` get it
+  // when nobody else may be given it. nullptr: nobody may.
+  using Machines = std::span<const std::string_view>;
   Runner* choose(Class number, const Credit& credit,
-                 std::span<const model::ArtifactRef> inputs = {}, bool critical = false) const;
+                 std::span<const model::ArtifactRef> inputs = {}, bool critical = false,
+                 Machines lost_with = {}) const;
 
   // How many more jobs of the class would start at once, were there any: the free slots of those
-  // that are looked at for a job.
-  std::uint64_t free_slots(Class number, const Credit& credit) const;
-  // The known runners that have more builds in hand than slots, so that some wait there.
+  // that are looked at for a job, and aren't of these machines.
+  std::uint64_t free_slots(Class number, const Credit& credit, Machines lost_with = {}) const;
+  // The known runners that have more builds in hand than they do at once, so that some wait there.
   const std::map<std::string_view, Runner*>& crowded() const { return crowded_; }
 
   // ---- What is learned
   // The runner is given a build with these inputs, and will hold them.
   void gives(const Runner& runner, std::span<const model::ArtifactRef> inputs);
+  // The runner has lost a build with these files among its inputs: who knows what it holds of them.
+  void loses(const Runner& runner, std::span<const model::Digest> files);
   // An attempt of the runner's has ended. `expected`: how long it would have taken as far as is
-  // known, in ns; 0: it isn't. The result is as the store has confirmed it.
-  void ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected);
+  // known, in ns; 0: it isn't. The result is as the store has confirmed it; `theirs`: an error may
+  // be one of the runner's machine, and isn't of the session's.
+  void ended(const Runner& runner, const wire::JobResult& result, std::int64_t expected,
+             bool theirs = true);
   // It has ended nothing yet but in errors.
   bool unproven(const Runner& runner) const;
   // The runner's first jobs all ended in errors, or its last ones for want of room. It is said
@@ -172,6 +182,7 @@ class Choice final : public FleetWatcher {
     std::vector<Membership> classes;
     std::array<std::uint32_t, kResources> given{};  // as counted in given_elsewhere_
     bool counted = false;                           // in remote_
+    std::uint32_t own_slots = 0;                    // as counted in own_slots_
     std::vector<std::uint64_t> holds;               // a bit for each artifact
     double pace = 1;                                // elapsed to expected
     std::uint32_t paces = 0;
@@ -187,6 +198,10 @@ class Choice final : public FleetWatcher {
   void join_all(Runner& runner, Worker& worker);
   void leave_all(Worker& worker);
   void note_crowded(Runner& runner);
+  // How many builds it does at once.
+  std::uint32_t at_once(const Runner& runner) const {
+    return runner.offer.remote ? runner.slots : std::min(runner.slots, own_limit_);
+  }
   Worker& worker(const Runner& runner) { return workers_[&runner]; }
   const Worker* find(const Runner& runner) const;
   Artifact artifact(const model::Digest& files);
@@ -198,7 +213,9 @@ class Choice final : public FleetWatcher {
 
   const Options options_;
   Fleet& fleet_;
-  std::size_t remote_ = 0;  // known runners from elsewhere
+  std::size_t remote_ = 0;       // known runners from elsewhere
+  std::uint64_t own_slots_ = 0;  // of the known ones that are the session's own
+  std::uint32_t own_limit_ = ~std::uint32_t{0};
   std::array<std::uint64_t, kResources> given_elsewhere_{};
   std::vector<std::unique_ptr<Group>> classes_;
   std::map<std::pair<Requirements, Action>, Class> numbers_;

@@ -87,6 +87,36 @@ TEST_CASE("J74: a job goes where most bytes are, and to whoever has room besides
   CHECK(place.choice.to_travel(two, inputs) == 1030);
 }
 
+TEST_CASE("J74: whoever's machine has lost a job gets it again only when nobody else may") {
+  Place place;
+  Runner& bad = place.add("bad", 4);
+  Runner& good = place.add("good", 2);
+  bad.offer.machine = "machine of bad";
+  const std::vector<model::ArtifactRef> inputs{artifact(1), artifact(2)};
+  place.choice.gives(bad, inputs);
+  const std::vector<std::string_view> lost{"machine of bad"};
+  const auto chosen = [&] {
+    const Runner* const runner = place.choice.choose(place.any(), kCredit, inputs, false, lost);
+    return runner == nullptr ? "" : runner->instance;
+  };
+  CHECK(place.chosen(inputs) == "bad");
+  CHECK(chosen() == "good");
+  CHECK(place.choice.free_slots(place.any(), kCredit) == 6);
+  CHECK(place.choice.free_slots(place.any(), kCredit, lost) == 2);
+  // It waits there rather than be lost once more.
+  place.give(good, 3);
+  CHECK(place.chosen(inputs) == "bad");
+  CHECK(chosen() == "good");
+  place.give(good, 1);
+  CHECK(chosen() == "bad");
+  // What it holds nobody knows.
+  const model::Digest one = artifact(1).files;
+  place.choice.loses(bad, std::span(&one, 1));
+  CHECK(place.choice.to_travel(bad, inputs) == 1);
+  place.choice.gives(bad, inputs);
+  CHECK(place.choice.to_travel(bad, inputs) == 0);
+}
+
 TEST_CASE("J74: what has no size counts as the others on average; the session's own holds all") {
   Place place;
   Runner& one = place.add("one");
@@ -187,7 +217,7 @@ TEST_CASE("J74: chosen is whom a look at all of them would choose") {
       // Of all: a free slot, not half full beside an empty one, least to travel, most credit.
       const Runner* best = nullptr;
       double least = 2;
-      std::uint64_t elsewhere = 0, remote = 0;
+      std::uint64_t elsewhere = 0, remote = 0, own_slots = 0;
       const auto load = [](const Runner& runner) {
         return static_cast<double>(runner.given[static_cast<std::size_t>(Resource::kProcess)]) /
                runner.slots;
@@ -200,6 +230,8 @@ TEST_CASE("J74: chosen is whom a look at all of them would choose") {
         if (runner->offer.remote) {
           ++remote;
           elsewhere += runner->given[static_cast<std::size_t>(Resource::kProcess)];
+        } else {
+          own_slots += runner->slots;
         }
         if (may(*runner)) least = std::min(least, load(*runner));
       }
@@ -217,6 +249,7 @@ TEST_CASE("J74: chosen is whom a look at all of them would choose") {
       if (best != nullptr) REQUIRE(key(*chosen) == key(*best));
       REQUIRE(place.choice.given_elsewhere(Resource::kProcess) == elsewhere);
       REQUIRE(place.choice.own() == place.fleet.size() - remote);
+      REQUIRE(place.choice.own_slots() == own_slots);
     }
   }
 }

@@ -148,11 +148,9 @@ class Core final : private Effects {
 
   const SessionModel& model() const { return changes_.model(); }
   const Fleet& fleet() const { return fleet_; }
-  const Choice& choice() const { return choice_; }
   bool ended() const { return model()->ended; }
   bool running() const { return model()->run != nullptr; }
   bool suspended() const { return model()->suspended; }
-  std::uint64_t changes() const { return changes_.count(); }
   std::uint64_t malformed() const { return malformed_; }
   // The settings of the run in progress, else of the last one; nullptr before the first.
   const model::Settings* settings() const {

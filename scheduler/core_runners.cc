@@ -203,9 +203,13 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
   }
   note_foreign(runner, unknown);
   note_foreign(runner, hello->outbox);
+  if (!again) dispatcher_.still_wait(hello->waiting);
   dispatcher_.cancel(runner, unknown);
   for (const wire::JobId& id : unsaid) start(id, 0, runner);
   for (const wire::JobId& id : missing) dispatcher_.lose(id, "Its runner does not have it");
+  // What the process had that was told to leave is gone with it; another one leaves when it is
+  // told.
+  if (runner.ended != runner.epoch) runner.ended = 0;
 }
 
 // An attempt is one runner's, for good: whoever else names it has guessed, or overheard.
@@ -405,6 +409,7 @@ Status Core::send_away(const std::string& name, bool now) {
     return fail("scheduler", "own-runner",
                 fmt::format("Runner '{}' is the session's own, and ends with it", name));
   sent_away_[runner->instance] = {runner->epoch, now};
+  if (now) fleet_.send_away(*runner);
   fleet_.set_resting(*runner, true);
   send(*runner, wire::Drain{.why = "asked for", .now = now, .returned = {}});
   drive();

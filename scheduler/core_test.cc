@@ -393,6 +393,29 @@ TEST_CASE("steering: quit, kill, retry") {
     CHECK(world.outcome() == "quit");
     CHECK(world.out->take_jobs("runner").empty());
   }
+  SECTION("quit, after a retry by which the run went on, does the same again") {
+    world.finish("runner", jobs[0], Outcome::kFailure);
+    auto more = world.out->take_jobs("runner");
+    REQUIRE(more.size() == 1);
+    world.started("runner", jobs[1].id);
+    REQUIRE(world.core->quit());
+    CHECK(world.out->take<wire::Cancel>("runner").at(0).jobs ==
+          std::vector<wire::JobId>{jobs[2].id, more[0].id});
+    for (const auto& job : {jobs[2], more[0]})
+      world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
+    REQUIRE(world.core->retry(name_of(jobs[0])));
+    more = world.out->take_jobs("runner");
+    REQUIRE(more.size() == kPrefill);
+    REQUIRE(world.core->quit());
+    const auto cancels = world.out->take<wire::Cancel>("runner");
+    REQUIRE(cancels.size() == 1);
+    CHECK(cancels[0].jobs.size() == kPrefill);
+    for (const auto& job : more)
+      world.say("runner", wire::Results{{world.result_of(job, Outcome::kKilled)}});
+    CHECK(world.outcome().empty());
+    world.say("runner", wire::Results{{world.result_of(jobs[1])}});
+    CHECK_FALSE(world.outcome().empty());
+  }
   SECTION("kill cancels everything") {
     REQUIRE(world.core->kill());
     CHECK(world.out->take<wire::Cancel>("runner").at(0).jobs.size() == 3);

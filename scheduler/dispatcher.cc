@@ -102,7 +102,10 @@ void Dispatcher::dispatch() {
   for (std::size_t q = 0; q < run().queues(); ++q) {
     held[static_cast<std::size_t>(run().type(q).traits().resource)] += run().counts(q).active;
   }
-  if (choice_.open()) group();
+  if (choice_.open()) {
+    choice_.limit_own(model()->limit(model::traits(Action::kBuild).resource));
+    group();
+  }
   Batches batches;
   bool wanting = false, replayed = false;
   // What is further along goes first: it makes other elements ready.

@@ -53,9 +53,8 @@ class Dispatcher {
   // Checks the result of a current attempt against the store, and makes it a change. `runner`: who
   // has it; nullptr: the scheduler itself.
   void take_result(const Attempt& attempt, wire::JobResult result, Runner* runner = nullptr);
-  void lose(const wire::JobId& id, const std::string& why) {
-    (void)changes_.commit(AttemptLost{.at = changes_.stamp(), .id = id, .why = why});
-  }
+  // Loses an attempt. That of a runner which was told to leave at once counts as given back (J78).
+  void lose(const wire::JobId& id, const std::string& why);
   // The runner gives back what it hasn't started: that is no loss.
   void give_back(const wire::JobId& id, const std::string& why) {
     (void)changes_.commit(
@@ -63,6 +62,11 @@ class Dispatcher {
   }
   // Takes from a runner what it hasn't started, and cancels it there.
   void take_from(Runner& runner, const std::string& why);
+  // A runner has said over another connection that these wait there: what they were asked for (J99)
+  // was lost with the one before.
+  void still_wait(const std::vector<wire::JobId>& ids) {
+    for (const wire::JobId& id : ids) asked_back_.erase(id);
+  }
   void cancel(const Runner& runner, const std::vector<wire::JobId>& ids);
   // Cancels, in a run that was told to stop, the attempts that are not to go on. They are looked at
   // once for each way in which it was told: none that is given later is one of them.
@@ -96,6 +100,9 @@ class Dispatcher {
   // Gives jobs of a queue to whom they require; `active`: the queues' jobs that hold its resource.
   // True: a job waits for a runner.
   bool dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches, bool& replayed);
+  // How many builds the session's own runners may be given while nobody has set how many there are
+  // in all (J75).
+  Choice::Credit own_credit() const;
   // Asks crowded runners for what they haven't started and somebody else would start at once (J99).
   void hand_over();
   // Notes what waits for a runner that isn't there, and fails what has waited too long.
@@ -110,15 +117,28 @@ class Dispatcher {
   // Adds what a runner that has a store of its own has to be told. False as add_inputs().
   bool add_elsewhere(ElementIndex e, wire::Job& job);
   // Takes over what such a runner has sent: the log and, when the attempt made one, the artifact.
-  // An error becomes the result's (J85, J86).
-  void take_over(const Attempt& attempt, wire::JobResult& result);
+  // An error becomes the result's (J85, J86). False: it is the session's own, and no fault of what
+  // was sent.
+  bool take_over(const Attempt& attempt, wire::JobResult& result);
   // Whether an error may be the runner's, and another one may do better.
   bool blames_runner(const Attempt& attempt, const wire::JobResult& result,
                      const Runner& runner) const;
+  // Whether an element that was lost with this runner's machine alone may be lost there once more,
+  // since the runner gets no more.
+  bool spares(const Attempt& attempt, const Runner& runner) const;
+  // Loses an attempt by an error that is its runner's, and was noted by then.
+  void lose_by_runner(const Attempt& attempt, const wire::JobResult& result, const Runner& runner);
+  // The machines with which the element's job was lost.
+  std::vector<std::string_view> lost_with(ElementIndex e) const;
   // Adds what a build is told of its inputs. False when the store has lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);
   Result<StoreLost> lost_inputs(ElementIndex e);
+  // Something that the attempt was given isn't there any more, as is known by now.
+  bool lost_by_now(ElementIndex e) const;
+  // Has what an attempt missed pulled or built again, and then tried again (J45). False: the store
+  // has lost nothing.
+  bool repair(const Attempt& attempt, const wire::JobResult& result, bool elsewhere);
   // Checks of what an action yields (model::Yields). An error becomes the result's.
   void check_built(const Attempt& attempt, wire::JobResult& result);
   void check_pulled(const Attempt& attempt, wire::JobResult& result);
@@ -148,6 +168,7 @@ class Dispatcher {
     ElementIndex first;
   };
   std::set<wire::JobId> asked_back_;          // attempts whose runner was asked for them (J99)
+  std::string looked_until_;                  // the last runner that was looked at for that
   std::map<Choice::Class, Waiting> waiting_;  // for which there is no runner
   std::uint64_t waiting_version_ = 0;
   // Settings as runners from elsewhere get them, of the snapshot with that id.

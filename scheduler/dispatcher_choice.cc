@@ -58,6 +58,19 @@ void Dispatcher::group() {
   run().group_by(std::move(group), groups_.size());
 }
 
+// Their slots say what they did at once when they were started, and runners that aren't known have
+// jobs all the same: what counts is what they have in hand (J23, J75).
+Choice::Credit Dispatcher::own_credit() const {
+  const Resource resource = model::traits(Action::kBuild).resource;
+  const std::uint32_t limit = model()->limit(resource);
+  const std::uint64_t held = fleet_.given_own(resource);
+  const std::uint64_t known =
+      fleet_.credit(Action::kBuild, limit, 0).given - choice_.given_elsewhere(resource);
+  const bool kept = choice_.own() == 1 || choice_.own_slots() <= limit;
+  const std::uint64_t most = limit + (kept && held <= known ? choice_.own() * kPrefill : 0);
+  return {limit, held < most, limit - std::min<std::uint64_t>(held, limit)};
+}
+
 bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches& batches,
                                    bool& replayed) {
   const QueueType& type = run().type(q);
@@ -65,24 +78,22 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
   const bool builds = traits.needs == model::Needs::kInputs;
   const std::uint32_t limit = model()->limit(traits.resource);
   const std::uint32_t set = model()->limits[static_cast<std::size_t>(traits.resource)];
-  const Fleet::Credit all = fleet_.credit(type.action, limit, set);
   // The settings say how many jobs the session's own runners do; of builds each runner from
   // elsewhere does as many as it has slots, unless somebody has set how many there are in all. No
   // runner from elsewhere keeps to a limit by itself (J23, J75).
   const bool each = builds && set == 0;
-  const bool own_alone = each || !builds || choice_.own() == fleet_.size();
-  const std::uint64_t together = each     ? choice_.own_slots()
-                                 : builds ? all.together
-                                          : choice_.own() * std::max<std::uint64_t>(limit, set);
+  const bool own_alone = !builds || choice_.own() == fleet_.size();
+  const Fleet::Credit all = fleet_.credit(type.action, limit, set);
+  const std::uint64_t together =
+      builds ? all.together : choice_.own() * std::max<std::uint64_t>(limit, set);
   const bool kept = together <= limit || (own_alone && choice_.own() == 1);
   const bool all_known = active <= all.given + model()->writing.size();
   const std::uint64_t most =
       limit + (all_known && kept ? (own_alone ? choice_.own() : fleet_.size()) * kPrefill : 0);
   const auto credit = [&]() -> std::optional<Choice::Credit> {
-    const std::uint64_t elsewhere = each ? choice_.given_elsewhere(traits.resource) : 0;
-    const bool full = active >= most + elsewhere;
-    if (full && !each) return std::nullopt;
-    return Choice::Credit{limit, !full};
+    if (each) return own_credit();
+    if (active >= most) return std::nullopt;
+    return Choice::Credit{.limit = limit};
   };
   const Choice::Class stays =
       builds ? 0 : choice_.class_of({.platform = "", .labels = {}, .stays = true}, type.action);
@@ -120,8 +131,8 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
       replayed = replayed || run().next_ready(q, group) != e;
       break;
     }
-    Runner* const runner =
-        choice_.choose(number, *now, job.dependencies, builds && run().is_critical(e));
+    Runner* const runner = choice_.choose(number, *now, job.dependencies,
+                                          builds && run().is_critical(e), lost_with(e));
     if (runner == nullptr) continue;
     auto& batch = batches[runner->instance];
     batch.first = runner;
@@ -143,29 +154,47 @@ void Dispatcher::hand_over() {
   const Resource resource = model::traits(Action::kBuild).resource;
   // Limits that somebody has set are kept by taking back (J54).
   if (choice_.crowded().empty() || model()->limits[static_cast<std::size_t>(resource)] != 0) return;
-  const Choice::Credit credit{model()->limit(resource), true};
+  const Choice::Credit credit = own_credit();
   std::map<Choice::Class, std::uint64_t> free;
   for (const Choice::Class number : groups_) {
     if (const std::uint64_t slots = choice_.free_slots(number, credit); slots > 0)
       free[number] = slots;
   }
-  std::size_t looked = 0;
-  for (const auto& [instance, runner] : choice_.crowded()) {
-    if (free.empty() || ++looked > kLook) return;
+  const auto slots_for = [&](const Attempt& attempt) {
+    return free.find(groups_[run().group_of(attempt.element)]);
+  };
+  const auto take = [&](std::map<Choice::Class, std::uint64_t>::iterator slots) {
+    if (slots != free.end() && --slots->second == 0) free.erase(slots);
+  };
+  // What was asked for already, and hasn't come yet, takes a slot, too.
+  for (const wire::JobId& id : asked_back_) take(slots_for(model()->attempts.at(id.job)));
+  // Each look begins where the last one ended: with so many that have nothing to give, as while
+  // they upload, the others come later.
+  const auto& crowded = choice_.crowded();
+  auto next = crowded.upper_bound(looked_until_);
+  for (std::size_t looked = 0; looked < std::min(kLook, crowded.size()) && !free.empty();
+       ++looked, ++next) {
+    if (next == crowded.end()) next = crowded.begin();
+    Runner* const runner = next->second;
+    looked_until_ = runner->instance;
     std::vector<wire::JobId> ids;
     // What was given last starts last.
     for (auto entry = runner->leases.rbegin(); entry != runner->leases.rend(); ++entry) {
       const Lease& lease = entry->second;
       if (lease.action != Action::kBuild || lease.started || lease.cancelled ||
-          lease.state != Lease::State::kGiven)
+          lease.state != Lease::State::kGiven || asked_back_.contains(lease.id))
         continue;
       const auto attempt = model()->attempts.find(lease.id.job);
       if (attempt == model()->attempts.end()) continue;
-      const auto slots = free.find(groups_[run().group_of(attempt->second.element)]);
+      const auto slots = slots_for(attempt->second);
       if (slots == free.end()) continue;
-      // The slot is taken by what was asked for already, too.
-      if (asked_back_.insert(lease.id).second) ids.push_back(lease.id);
-      if (--slots->second == 0) free.erase(slots);
+      // It would come back here from runners that have lost it.
+      if (const auto machines = lost_with(attempt->second.element);
+          !machines.empty() && choice_.free_slots(slots->first, credit, machines) == 0)
+        continue;
+      asked_back_.insert(lease.id);
+      ids.push_back(lease.id);
+      take(slots);
     }
     if (!ids.empty())
       changes_.send(runner->peer, wire::Cancel::kName,
@@ -250,10 +279,55 @@ bool Dispatcher::blames_runner(const Attempt& attempt, const wire::JobResult& re
       attempt.traits().needs != model::Needs::kInputs)
     return false;
   const auto history = model()->history.find(attempt.element);
-  if (history == model()->history.end() || history->second.ends_with(runner.offer.machine))
-    return false;
+  if (history == model()->history.end()) return false;
+  if (history->second.ends_with(runner.offer.machine) && !spares(attempt, runner)) return false;
   return choice_.fits_another(choice_.class_of(requirements(attempt.element), attempt.action),
                               runner);
+}
+
+// That an element was lost with nobody but a machine that gets no more, since all of its first jobs
+// end so, says nothing about the element: it is as if that had never had it.
+bool Dispatcher::spares(const Attempt& attempt, const Runner& runner) const {
+  if (!choice_.wants_quarantine(runner) && choice_.quarantined(runner).empty()) return false;
+  const auto history = model()->history.find(attempt.element);
+  return history != model()->history.end() && history->second.machines.size() == 1 &&
+         history->second.machines.contains(runner.offer.machine) &&
+         choice_.fits_another(choice_.class_of(requirements(attempt.element), attempt.action),
+                              runner);
+}
+
+void Dispatcher::lose_by_runner(const Attempt& attempt, const wire::JobResult& result,
+                                const Runner& runner) {
+  const std::string why = result.error ? result.error->message : std::string();
+  spares(attempt, runner) ? give_back(attempt.id, why) : lose(attempt.id, why);
+}
+
+std::vector<std::string_view> Dispatcher::lost_with(ElementIndex e) const {
+  std::vector<std::string_view> machines;
+  const auto history = model()->history.find(e);
+  if (history == model()->history.end()) return machines;
+  for (const auto& [machine, lost] : history->second.machines) machines.push_back(machine);
+  return machines;
+}
+
+void Dispatcher::lose(const wire::JobId& id, const std::string& why) {
+  bool returned = false;
+  const auto found = model()->attempts.find(id.job);
+  if (found != model()->attempts.end() && found->second.id == id) {
+    const Attempt& attempt = found->second;
+    returned = fleet_.was_sent_away(attempt.runner);
+    const Runner* const runner = fleet_.find(attempt.runner);
+    if (runner != nullptr && runner->offer.remote &&
+        attempt.traits().needs == model::Needs::kInputs) {
+      std::vector<model::Digest> files;
+      for (const ElementIndex d : loaded().graph.staging(attempt.element)) {
+        if (const auto& answer = loaded().answers.artifacts[d]) files.push_back(answer->files);
+      }
+      choice_.loses(*runner, files);
+    }
+  }
+  (void)changes_.commit(
+      AttemptLost{.at = changes_.stamp(), .id = id, .why = why, .returned = returned});
 }
 
 void Dispatcher::take_from(Runner& runner, const std::string& why) {

@@ -54,11 +54,13 @@ void take_digests(wire::JobResult& result, const CachedArtifact& found) {
 
 }  // namespace
 
-void Dispatcher::take_over(const Attempt& attempt, wire::JobResult& result) {
+bool Dispatcher::take_over(const Attempt& attempt, wire::JobResult& result) {
+  // What is wrong with what was sent has the domain "remote".
   const auto blame = [&](const Error& error) {
-    log::error("{} sent what can't be taken: {}", attempt.runner, error.str());
+    log::error("What {} sent can't be taken: {}", attempt.runner, error.str());
     result.status = Outcome::kError;
     result.error = wire::ErrorBody::from(error);
+    return error.domain == "remote";
   };
   if (auto kept = store_.keep_log(result.log, result.log_tail, attempt.section.log_file); !kept)
     log::warn("{}: {}", attempt.section.log_file, kept.error().str());
@@ -66,9 +68,9 @@ void Dispatcher::take_over(const Attempt& attempt, wire::JobResult& result) {
   const bool failed = result.status == Outcome::kFailure;
   if (attempt.traits().yields != model::Yields::kArtifact ||
       (result.status != Outcome::kSuccess && !failed))
-    return;
+    return true;
   // A failure that could not be cached is one all the same.
-  if (failed && result.artifact_message.empty()) return;
+  if (failed && result.artifact_message.empty()) return true;
   const ElementIndex e = attempt.element;
   const model::Element& element = loaded().element(e);
   const auto body = wire::unpack_body(element.body);
@@ -89,7 +91,8 @@ void Dispatcher::take_over(const Attempt& attempt, wire::JobResult& result) {
   wanted.log_name = log_file.substr(log_file.rfind('/') + 1);
   wanted.key_inputs = body->key_inputs;
   if (auto adopted = store_.adopt(wanted, result.artifact_message); !adopted)
-    blame(adopted.error());
+    return blame(adopted.error());
+  return true;
 }
 
 void Dispatcher::check_built(const Attempt& attempt, wire::JobResult& result) {
@@ -150,17 +153,55 @@ void Dispatcher::check_fetched(const Attempt& attempt, wire::JobResult& result) 
   }
 }
 
-void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Runner* runner) {
+// Another attempt that missed the same was first, so that the store has been asked already.
+bool Dispatcher::lost_by_now(ElementIndex e) const {
+  const auto sources_gone = [&](ElementIndex of) {
+    return loaded().sources[of] == SourcesState::kAbsent;
+  };
+  const std::vector<ElementIndex> staged = loaded().graph.staging(e);
+  return sources_gone(e) || std::any_of(staged.begin(), staged.end(), [&](ElementIndex d) {
+           return loaded().artifact[d] != ArtifactState::kCached;
+         });
+}
+
+bool Dispatcher::repair(const Attempt& attempt, const wire::JobResult& result, bool elsewhere) {
+  if (attempt.traits().needs != model::Needs::kInputs) return false;
   const ElementIndex e = attempt.element;
   const model::Element& element = loaded().element(e);
+  const bool by_now = lost_by_now(e);
+  auto lost = lost_inputs(e);
+  if (!lost) return false;
+  const bool any = !(lost->artifacts.empty() && lost->sources.empty());
+  // The first attempt takes local sources as the load left them in the store.
+  const bool local = element.sources_local && element.has_sources && result.id.attempt == 1;
+  if (!any && !by_now && !local) return false;
+  const wire::JobId id = result.id;
+  // A runner of another machine has no part in what this one's store has lost.
+  if (elsewhere) {
+    (void)changes_.commit(AttemptLost{
+        .at = changes_.stamp(), .id = id, .why = result.error->message, .blameless = true});
+  } else {
+    lose(id, result.error->message);
+  }
+  lost->at = changes_.stamp();
+  if (model()->run && any) (void)changes_.commit(*lost);
+  grouped_ = false;
+  return true;
+}
+
+void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Runner* runner) {
+  const ElementIndex e = attempt.element;
   const model::Yields yields = attempt.traits().yields;
+  bool theirs = true;
   if (runner != nullptr && runner->offer.remote && !attempt.traits().brief) {
-    take_over(attempt, result);
+    theirs = take_over(attempt, result);
     // What went wrong between two stores is no fault of the element's: another attempt may do
-    // better (J87).
+    // better (J87). What the session's store lacks, or has no room for, is none of the runner's.
     if (result.status == Outcome::kError && result.error && result.error->domain == "remote") {
-      choice_.ended(*runner, result, 0);
-      return lose(result.id, result.error->message);
+      const bool missing = result.error->reason == "missing-input";
+      choice_.ended(*runner, result, 0, !missing && result.error->reason != "full");
+      if (missing && repair(attempt, result, true)) return;
+      return lose_by_runner(attempt, result, *runner);
     }
   }
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
@@ -173,24 +214,14 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
   // this element (J45).
   const bool missed = result.status == Outcome::kError && result.error &&
                       result.error->domain == "cas" && result.error->reason == "missing-blob";
-  if (attempt.traits().needs == model::Needs::kInputs && missed) {
-    auto lost = lost_inputs(e);
-    const bool any = lost && !(lost->artifacts.empty() && lost->sources.empty());
-    // The first attempt takes local sources as the load left them in the store.
-    if (any || (lost && element.sources_local && element.has_sources && result.id.attempt == 1)) {
-      lose(result.id, result.error->message);
-      lost->at = changes_.stamp();
-      if (model()->run && any) (void)changes_.commit(*lost);
-      grouped_ = false;
-      return;
-    }
-  }
+  if (missed && repair(attempt, result, false)) return;
   if (runner != nullptr) {
-    const bool blamed = blames_runner(attempt, result, *runner);
     choice_.ended(
         *runner, result,
-        attempt.traits().needs == model::Needs::kInputs && e < expected_.size() ? expected_[e] : 0);
-    if (blamed) return lose(result.id, result.error ? result.error->message : std::string());
+        attempt.traits().needs == model::Needs::kInputs && e < expected_.size() ? expected_[e] : 0,
+        theirs);
+    if (theirs && blames_runner(attempt, result, *runner))
+      return lose_by_runner(attempt, result, *runner);
   }
   const bool bad = result.status == Outcome::kFailure || result.status == Outcome::kError;
   // Killed by nobody that we know of: its runner ended, or somebody's signal.
@@ -265,7 +296,11 @@ void Dispatcher::cancel(const Runner& runner, const std::vector<wire::JobId>& id
 // Cancels, in a run that was terminated, all that is under way; in one that quits what has not
 // started, but for what was built and is to be pushed.
 void Dispatcher::cancel_unwanted() {
-  if (!model()->stopping) return;
+  if (!model()->stopping) {
+    // Whoever tries a failed element again goes on with the run, and may stop it once more.
+    cancelled_of_ = {0, false};
+    return;
+  }
   const std::pair of{run().number(), model()->terminated};
   if (std::exchange(cancelled_of_, of) == of) return;
   std::map<std::string, std::vector<wire::JobId>> wanted;

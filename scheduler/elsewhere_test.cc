@@ -251,6 +251,85 @@ TEST_CASE("J75: builders are this machine's; runners from elsewhere bring their 
   CHECK(held == 3);
 }
 
+TEST_CASE("J75, J99: what a machine that is cut off has in hand leaves our own slots free") {
+  World world(listens);
+  auto snapshot = wide_snapshot(40);
+  snapshot.settings.builders = 4;
+  const auto file = world.write(std::move(snapshot));
+  world.join("cut", 16);
+  world.run(world.build(file));
+  const auto cut = world.out->take_jobs("cut");
+  REQUIRE(cut.size() == 16 + kPrefill);
+  const bool again = GENERATE(false, true);
+  CAPTURE(again);
+  if (again) {
+    world.start();
+  } else {
+    world.core->disconnected("cut");
+  }
+  world.hello("runner", 4);
+  // Those of the cut machine are in doubt: they are nobody else's.
+  auto own = world.out->take_jobs("runner");
+  REQUIRE(own.size() == 4 + kPrefill);
+  for (std::size_t i = 0; i < 4; ++i) world.started("runner", own[i].id);
+  CHECK(world.out->take<wire::Cancel>("runner").empty());
+}
+
+TEST_CASE("J75, J99: what is asked back for a slot is given to it") {
+  World world(listens);
+  auto snapshot = wide_snapshot(20);
+  snapshot.settings.builders = 4;
+  const auto file = world.write(std::move(snapshot));
+  world.join("cut", 15);
+  world.run(world.build(file));
+  REQUIRE(world.out->take_jobs("cut").size() == 17);
+  world.join("far", 1);
+  const auto far = world.out->take_jobs("far");
+  REQUIRE(far.size() == 3);
+  world.started("far", far[0].id);
+  world.core->disconnected("cut");
+  world.hello("runner", 4);
+  const auto asked = world.out->take<wire::Cancel>("far");
+  REQUIRE(asked.size() == 1);
+  REQUIRE(asked[0].jobs.size() == 2);
+  for (const wire::JobId& id : asked[0].jobs) {
+    wire::JobResult result;
+    result.id = id;
+    result.status = Outcome::kKilled;
+    world.say("far", wire::Results{{result}});
+  }
+  CHECK(world.out->take_jobs("runner").size() == 2);
+  CHECK(world.out->take_jobs("far").empty());
+  CHECK(world.out->take<wire::Cancel>("far").empty());
+}
+
+TEST_CASE("J75, J99: our own runner's slots beyond the settings' builders are none that are free") {
+  World world(listens);
+  auto snapshot = wide_snapshot(6);
+  snapshot.settings.builders = 1;
+  const auto file = world.write(std::move(snapshot));
+  // It was started when there were eight.
+  world.hello("runner", 8);
+  world.join("far", 1);
+  world.run(world.build(file));
+  const auto own = world.out->take_jobs("runner");
+  const auto far = world.out->take_jobs("far");
+  REQUIRE(own.size() == 1 + kPrefill);
+  REQUIRE(far.size() == 1 + kPrefill);
+  world.started("runner", own[0].id);
+  world.started("far", far[0].id);
+  CHECK(world.out->take<wire::Cancel>("runner").empty());
+  CHECK(world.out->take<wire::Cancel>("far").empty());
+  // What waits there waits as anywhere else.
+  world.join("free", 4);
+  const auto from_own = world.out->take<wire::Cancel>("runner");
+  const auto from_far = world.out->take<wire::Cancel>("far");
+  REQUIRE(from_own.size() == 1);
+  CHECK(from_own[0].jobs == std::vector<wire::JobId>{own[2].id, own[1].id});
+  REQUIRE(from_far.size() == 1);
+  CHECK(from_far[0].jobs == std::vector<wire::JobId>{far[2].id, far[1].id});
+}
+
 TEST_CASE("J99: what waits at a runner goes to one that is free") {
   World world(listens);
   world.join("one", 1);
@@ -296,6 +375,25 @@ TEST_CASE("J99: what waits at a runner goes to one that is free") {
     CHECK(world.outcome().empty());
     CHECK(world.out->of("job.finished").empty());
   }
+  SECTION("the connection breaks before it is read: it is asked for again") {
+    const auto lists = [&](std::uint64_t connection) {
+      world.join("one", 1, [&](auto& m) {
+        m.connection = connection;
+        m.running = {first[0].id};
+        m.waiting = {first[1].id, first[2].id};
+      });
+    };
+    lists(2);
+    asked = world.out->take<wire::Cancel>("one");
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].unstarted);
+    CHECK(asked[0].jobs == std::vector<wire::JobId>{first[2].id});
+    // On the same one it is on its way.
+    lists(2);
+    CHECK(world.out->take<wire::Cancel>("one").empty());
+    killed(first[2].id);
+    CHECK(world.out->take_jobs("two").size() == 1);
+  }
   SECTION("it has been started meanwhile, and stays") {
     world.started("one", first[2].id);
     CHECK(world.out->take_jobs("two").empty());
@@ -319,6 +417,30 @@ TEST_CASE("J99: what waits at a runner goes to one that is free") {
     for (const wire::Cancel& cancel : world.out->take<wire::Cancel>("one"))
       CHECK_FALSE(cancel.unstarted);
   }
+}
+
+TEST_CASE("J99: many that have nothing to give don't hide the one that has") {
+  World world(listens);
+  constexpr int kUploading = static_cast<int>(kLook) + 8;
+  world.run(world.build(world.write(wide_snapshot(3 * kUploading + 3))));
+  for (int i = 0; i < kUploading; ++i) {
+    const std::string name = "a-" + std::to_string(i);
+    world.join(name, 1);
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1 + kPrefill);
+    // What has ended is being uploaded.
+    for (const auto& job : jobs) world.started(name, job.id);
+  }
+  world.join("z-full", 1);
+  const auto full = world.out->take_jobs("z-full");
+  REQUIRE(full.size() == 1 + kPrefill);
+  world.started("z-full", full[0].id);
+  CHECK(world.out->take<wire::Cancel>("z-full").empty());
+  world.join("z-free", 2);
+  for (int i = 0; i < 3; ++i) world.core->tick();
+  const auto asked = world.out->take<wire::Cancel>("z-full");
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0].jobs == std::vector<wire::JobId>{full[2].id, full[1].id});
 }
 
 TEST_CASE("J99: it goes to nobody who may not do it") {
@@ -431,6 +553,54 @@ TEST_CASE("J77: a runner whose first jobs all end in errors gets no more, and sa
   CHECK(world.outcome() == "success");
 }
 
+TEST_CASE("J74, J77: what a bad runner has lost goes to another, and never fails there alone") {
+  const bool remote = GENERATE(false, true);
+  const bool busy = GENERATE(false, true);  // the other one, until the last error
+  CAPTURE(remote, busy);
+  World world(listens);
+  const auto with = [](const std::string& label) {
+    return [label](wire::RunnerHello& m) { m.labels = {label}; };
+  };
+  std::vector<ElementSpec> specs{{.name = "before", .labels = {"other"}},
+                                 {.name = "x", .build = {"before"}, .labels = {"big"}}};
+  ElementSpec all{.name = "all", .build = {"x"}};
+  for (int i = 0; i < 3 && busy; ++i) {
+    specs.push_back({.name = "long-" + std::to_string(i), .labels = {"big"}});
+    all.build.push_back(specs.back().name);
+  }
+  specs.push_back(all);
+  world.hello("runner", 1);
+  world.join("other", 1, with("other"));
+  world.join("good", 1, with("big"));
+  world.run(world.build(world.write(make_snapshot(specs, {"all"}))));
+  const auto there = world.out->take_jobs("good");
+  REQUIRE(there.size() == (busy ? 3 : 0));
+  if (busy) world.started("good", there[0].id);
+  // The first of equals.
+  world.join("bad", 1, with("big"));
+  if (busy) world.out->take<wire::Cancel>("good");
+  world.work("other");
+  int errors = 0;
+  for (; errors < 5; ++errors) {
+    const auto jobs = world.out->take_jobs("bad");
+    if (jobs.empty()) break;
+    REQUIRE(name_of(jobs[0]) == "x");
+    world.started("bad", jobs[0].id);
+    auto result = world.result_of(jobs[0], Outcome::kError);
+    if (remote) {
+      result.error = wire::ErrorBody{
+          .domain = "remote", .reason = "unreachable", .message = "It can't be reached"};
+    }
+    world.say("bad", wire::Results{{result}});
+  }
+  CHECK(errors == (busy ? 3 : 1));
+  CHECK(world.core->model()->failures.empty());
+  for (const auto& job : there) world.finish("good", job);
+  world.work("good");
+  world.work("runner");
+  CHECK(world.outcome() == "success");
+}
+
 TEST_CASE("J77: errors are the element's when they come twice, or from a runner that has built") {
   World world(listens);
   world.hello("runner", 1);
@@ -525,6 +695,81 @@ TEST_CASE("J102: of what a runner says no more is taken than anybody can read") 
   CHECK(world.out->take<wire::Refused>("liar").empty());
 }
 
+TEST_CASE("J45: what the session's store has lost is built again, and no runner's fault") {
+  World world(listens);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.hello("runner", 1);
+  world.join("one", 1, big);
+  world.join("two", 1, big);
+  world.join("third", 1, [](auto& m) { m.labels = {"base"}; });
+  world.store.add("base");
+  world.run(world.build(
+      world.write(make_snapshot({{.name = "base", .labels = {"base"}},
+                                 {.name = "x", .build = {"base"}, .labels = {"big"}},
+                                 {.name = "y", .build = {"base"}, .labels = {"big"}},
+                                 {.name = "all", .build = {"x", "y"}, .labels = {"big"}}},
+                                {"all"}))));
+  const auto missing = [&](const std::string& runner, const wire::Job& job) {
+    world.started(runner, job.id);
+    auto result = world.result_of(job, Outcome::kError);
+    result.error = wire::ErrorBody{
+        .domain = "remote", .reason = "missing-input", .message = "The session lacks it"};
+    world.say(runner, wire::Results{{result}});
+  };
+  const auto runner = GENERATE(values<std::string>({"one", "two"}));
+  const std::string other = runner == "one" ? "two" : "one";
+  // More often than a machine may lose what it has started; and both miss it at a time.
+  for (std::uint32_t attempt = 1; attempt <= kMaxAttempts + 1; ++attempt) {
+    CAPTURE(attempt);
+    const auto first = world.out->take_jobs(runner);
+    const auto second = world.out->take_jobs(other);
+    REQUIRE(first.size() == 1);
+    REQUIRE(second.size() == 1);
+    world.store.artifacts.erase(key_of("base"));
+    missing(runner, first[0]);
+    missing(other, second[0]);
+    CHECK(world.out->take_jobs(runner).empty());
+    CHECK(world.out->take_jobs(other).empty());
+    CHECK(world.work("third") == std::vector<std::string>{"build:base"});
+  }
+  CHECK(world.core->model()->failures.empty());
+  CHECK(world.out->of("runner.quarantined").empty());
+  for (const char* const name : {"one", "two", "one", "two"}) world.work(name);
+  CHECK(world.outcome() == "success");
+}
+
+TEST_CASE("J87: no runner is put in quarantine for what is wrong with the session's store") {
+  World world(listens);
+  const bool full = GENERATE(false, true);
+  CAPTURE(full);
+  world.hello("runner", 1);
+  world.join("far", 4);
+  auto snapshot = wide_snapshot(12);
+  snapshot.settings.builders = 1;
+  world.run(world.build(world.write(std::move(snapshot))));
+  const auto jobs = world.out->take_jobs("far");
+  REQUIRE(jobs.size() >= 4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    world.started("far", jobs[i].id);
+    auto result = world.result_of(jobs[i], full ? Outcome::kError : Outcome::kSuccess);
+    if (full) {
+      result.error = wire::ErrorBody{.domain = "remote", .reason = "full", .message = "No room"};
+    } else {
+      world.store.artifacts.erase(key_of(name_of(jobs[i])));
+      result.artifact_message = {"no room here", 1};
+    }
+    world.say("far", wire::Results{{result}});
+  }
+  CHECK(world.out->of("runner.quarantined").empty());
+  // What can't be taken for want of room here is said of the element, as when it were built here.
+  CHECK(world.core->model()->failures.size() == (full ? 0 : 4));
+  if (full) return;
+  const auto finished = world.out->of("job.finished");
+  REQUIRE_FALSE(finished.empty());
+  REQUIRE(finished.back().error);
+  CHECK(finished.back().error->reason == "enospc");
+}
+
 TEST_CASE("J78: what a runner gives back is given to another at once, and is no loss") {
   World world(listens);
   world.hello("runner", 1);
@@ -609,6 +854,56 @@ TEST_CASE(
   world.pass(seconds(20));
   REQUIRE(world.out->of("runner.left").size() == 2);
   CHECK(world.out->of("runner.left")[1].text.starts_with("Runner two left: nothing was heard"));
+}
+
+TEST_CASE("J78: what ends with runners that are told to leave at once is no loss") {
+  World world(listens);
+  world.hello("runner", 1);
+  const auto how = GENERATE(values<std::string>({"killed", "goodbye", "silence", "again"}));
+  CAPTURE(how);
+  const auto big = [](auto& m) { m.labels = {"big"}; };
+  world.join("machine-0", 1, big);
+  world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
+  // More machines than may die of it, and more attempts than may be lost.
+  for (std::uint32_t i = 0; i < kMaxGiven + 5; ++i) {
+    const std::string name = "machine-" + std::to_string(i);
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1);
+    world.started(name, jobs[0].id);
+    REQUIRE(world.core->send_away(name, true));
+    if (how == "killed") {
+      wire::JobResult result;
+      result.id = jobs[0].id;
+      result.status = Outcome::kKilled;
+      result.error = wire::ErrorBody{.domain = "job", .reason = "killed", .message = "killed"};
+      world.say(name, wire::Results{{result}});
+    } else if (how == "goodbye") {
+      world.say(name, wire::Goodbye{"stopped"});
+    } else if (how == "silence") {
+      world.core->disconnected(name);
+      pass(world, seconds(12), {"runner"});
+    } else {
+      // Another process of that name comes before the lease has ended, and may die like any.
+      world.join(name, 1, [&](auto& m) {
+        big(m);
+        m.hello.epoch = 2;
+        m.draining = true;
+      });
+    }
+    world.join("machine-" + std::to_string(i + 1), 1, big);
+  }
+  CHECK(world.core->model()->failures.empty());
+  // Without having been told, the second machine ends it as ever.
+  for (std::uint32_t i = kMaxGiven + 5; i < kMaxGiven + 7; ++i) {
+    const std::string name = "machine-" + std::to_string(i);
+    CHECK(world.outcome().empty());
+    const auto jobs = world.out->take_jobs(name);
+    REQUIRE(jobs.size() == 1);
+    world.started(name, jobs[0].id);
+    world.say(name, wire::Goodbye{"walltime"});
+    world.join("machine-" + std::to_string(i + 1), 1, big);
+  }
+  CHECK(world.outcome() == "failure");
 }
 
 TEST_CASE("J78: one that says in its HELLO that it drains gets nothing") {

@@ -109,6 +109,11 @@ std::uint64_t Fleet::died(const std::string& instance) const {
   return found == runners_.end() ? 0 : found->second.died;
 }
 
+bool Fleet::was_sent_away(std::string_view instance) const {
+  const auto found = runners_.find(instance);
+  return found != runners_.end() && found->second.ended != 0;
+}
+
 Runner& Fleet::named(const std::string& instance) {
   const auto [found, is_new] = runners_.try_emplace(instance);
   if (is_new) found->second.instance = instance;
@@ -118,6 +123,12 @@ Runner& Fleet::named(const std::string& instance) {
 Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now) {
   Runner& runner = named(hello.hello.instance);
   lose_sight(runner);
+  const auto count_own = [&](int by) {
+    if (!is_own(runner)) return;
+    for (std::size_t i = 0; i < kResources; ++i)
+      given_own_[i] += static_cast<std::uint64_t>(by * std::int64_t{runner.given[i]});
+  };
+  count_own(-1);
   runner.known = true;
   runner.peer = peer;
   runner.host = hello.host;
@@ -135,6 +146,7 @@ Runner& Fleet::welcome(const std::string& peer, const wire::RunnerHello& hello, 
                   .remaining_s = hello.remaining_s};
   std::sort(runner.offer.labels.begin(), runner.offer.labels.end());
   runner.resting = hello.draining;
+  count_own(1);
   ++going_;
   known_.emplace(runner.instance, &runner);
   peers_.insert_or_assign(peer, &runner);
@@ -243,9 +255,15 @@ std::vector<Runner*> Fleet::due(Duration now) {
 
 // ---- Leases --------------------------------------------------------------------
 
+// Of one that has never said HELLO to this process its name tells.
+bool Fleet::is_own(const Runner& runner) {
+  return runner.epoch == 0 ? runner.instance == wire::kRunnerName : !runner.offer.remote;
+}
+
 void Fleet::count(Runner& runner, const model::ActionTraits& traits, int by) {
   const std::size_t resource = index(traits.resource);
   runner.given[resource] += static_cast<std::uint32_t>(by);
+  if (is_own(runner)) given_own_[resource] += static_cast<std::uint64_t>(std::int64_t{by});
   if (!runner.known) return;
   given_[resource] += static_cast<std::uint64_t>(static_cast<std::int64_t>(by));
   for (std::size_t i = 2 * resource; i < 2 * resource + 2; ++i) {
@@ -396,12 +414,13 @@ void Fleet::add_to(StateDigest& digest) const {
   digest.add(runners_.size());
   for (const auto& [name, runner] : runners_) {
     const auto& [instance, known, peer, host, epoch, connection, slots, heard, suspended, offer,
-                 resting, died, leases, given, earliest, look, place] = runner;
+                 resting, ended, died, leases, given, earliest, look, place] = runner;
     (void)host, (void)heard, (void)given, (void)earliest, (void)look, (void)place;
     const auto& [remote, machine, platform, emulates, labels, processors, remaining] = offer;
     (void)processors, (void)remaining;
     digest.add(instance);
     digest.add(known);
+    digest.add(ended);
     digest.add(died);
     if (known) {
       digest.add(peer);

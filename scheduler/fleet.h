@@ -84,6 +84,7 @@ struct Runner {
   Offer offer;
   bool resting = false;  // it is given no jobs, though it is there
 
+  std::uint64_t ended = 0;                        // the epoch that was told to leave at once
   std::uint64_t died = 0;                         // the newest epoch that is known to be dead
   std::map<std::uint64_t, Lease> leases;          // by job
   std::array<std::uint32_t, kResources> given{};  // how many of these take it
@@ -132,12 +133,21 @@ class Fleet {
   // The known runners, by instance.
   const std::map<std::string_view, Runner*>& known() const { return known_; }
   std::uint64_t died(const std::string& instance) const;
+  // How many jobs that take the resource the session's own runners have in hand, be they known or
+  // not.
+  std::uint64_t given_own(Resource resource) const {
+    return given_own_[static_cast<std::size_t>(resource)];
+  }
 
   // Makes a runner known by its HELLO, at the connection `peer` and no other.
   Runner& welcome(const std::string& peer, const wire::RunnerHello& hello, Duration now);
   void set_slots(Runner& runner, std::uint32_t slots);
   // Gives a known runner no more jobs, or jobs again. What it has in hand stays there.
   void set_resting(Runner& runner, bool resting);
+  // Notes that a runner was told to leave at once: what it has in hand ends with it.
+  void send_away(Runner& runner) { runner.ended = runner.epoch; }
+  // Whether the instance, which need not be known any more, was told so.
+  bool was_sent_away(std::string_view instance) const;
   // Forgets a runner that has said goodbye; what it has in hand is still its own.
   void dismiss(Runner& runner) { lose_sight(runner); }
   void set_suspended(Runner& runner, bool suspended);
@@ -222,6 +232,7 @@ class Fleet {
   // Takes out the runners that are to be looked at by `now`; each is to be watched again.
   std::vector<Runner*> due(Duration now);
   void count(Runner& runner, const model::ActionTraits& traits, int by);
+  static bool is_own(const Runner& runner);
   void note(Runner& runner, const Lease& lease);
   template <typename Each>
   void in_rankings(const Each& each);
@@ -239,6 +250,8 @@ class Fleet {
   std::size_t going_ = 0;
   std::array<std::uint64_t, kResources> given_{};
   std::uint64_t brief_prefill_ = 0;
+  // The same of the session's own runners, whether they are known or not.
+  std::array<std::uint64_t, kResources> given_own_{};
   mutable std::uint64_t slots_together_ = 0;  // with `slots_set_` as the least of each
   mutable std::uint32_t slots_set_ = 0;
   std::array<Ranking, 2 * kResources> rankings_{Ranking(0), Ranking(1), Ranking(2), Ranking(3),

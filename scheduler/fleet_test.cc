@@ -187,6 +187,36 @@ TEST_CASE("fleet: leases end when a look at all of them says so, whatever was lo
   }
 }
 
+TEST_CASE("fleet: J75: what the session's own have in hand counts, whether they are known or not") {
+  Fleet fleet(kLease);
+  const auto own = [&] { return fleet.given_own(Resource::kProcess); };
+  // By their names, as long as nobody has said what he is.
+  fleet.doubt({1, 1}, Action::kBuild, true, "runner", Duration{});
+  fleet.doubt({2, 1}, Action::kBuild, true, "far", Duration{});
+  fleet.doubt({3, 1}, Action::kBuild, true, "near", Duration{});
+  CHECK(own() == 1);
+  wire::RunnerHello hello;
+  hello.hello.epoch = 1;
+  hello.slots = 4;
+  hello.hello.instance = "near";
+  fleet.welcome("peer", hello, Duration{});
+  CHECK(own() == 2);
+  fleet.welcome("other peer", hello, Duration{});
+  CHECK(own() == 2);
+  fleet.give({4, 1}, Action::kBuild, "near", Duration{});
+  fleet.give({5, 1}, Action::kFetch, "near", Duration{});
+  fleet.disconnect("other peer");
+  CHECK(own() == 3);
+  hello.hello.instance = "far";
+  hello.remote = true;
+  fleet.welcome("peer of far", hello, Duration{});
+  fleet.give({6, 1}, Action::kBuild, "far", Duration{});
+  CHECK(own() == 3);
+  fleet.release({1, 1}, "runner");
+  fleet.release({3, 1}, "near");
+  CHECK(own() == 1);
+}
+
 TEST_CASE("fleet: it is known how many are suspended") {
   Fleet fleet(kLease);
   Runner& a = fleet.welcome("p", hello("a"), seconds(0));

@@ -126,7 +126,8 @@ struct AttemptLost {
   Stamp at;
   wire::JobId id;
   std::string why;
-  bool returned = false;  // its runner gave it back before it had started: no loss
+  bool returned = false;   // no loss: its runner gave it back, or it counts as if it had
+  bool blameless = false;  // its machine had no part in it
 };
 template <typename C>
 void fields(C& c, AttemptLost& m) {
@@ -134,6 +135,7 @@ void fields(C& c, AttemptLost& m) {
   c("id", m.id);
   c("why", m.why);
   c.optional("returned", m.returned);
+  c.optional("blameless", m.blameless);
 }
 
 struct AttemptEnded {

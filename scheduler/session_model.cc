@@ -323,10 +323,11 @@ Status SessionModel::on(const AttemptLost& change) {
     return {};
   }
   History& history = session_.history[e];
-  if (change.returned && !attempt.started) ++history.returned;
-  // An attempt that only waited at the runner had no part in what happened there.
+  if (change.returned) ++history.returned;
+  // An attempt that only waited at the runner had no part in what happened there, nor had one that
+  // counts as given back, nor one that missed what the session's store has lost.
   bool last = history.attempts - history.returned >= kMaxGiven;
-  if (attempt.started) {
+  if (attempt.started && !change.returned && !change.blameless) {
     last = last || history.ends_with(attempt.machine);
     History::Machine& machine = history.machines[attempt.machine];
     machine.host = attempt.section.host;

@@ -61,7 +61,7 @@ struct Attempt {
 struct History {
   std::uint64_t job = 0;
   std::uint32_t attempts = 0;
-  std::uint32_t returned = 0;  // of these, by runners that hadn't started them
+  std::uint32_t returned = 0;  // of these, given back by runners, or counted as such
   // The machines with which attempts that had started were lost: their hosts, and how many.
   struct Machine {
     std::string host;

@@ -119,6 +119,7 @@ struct FakeStore final : StoreView {
   }
   Status adopt(const Adoption& wanted, const model::Digest& message) override {
     adopted.push_back(wanted);
+    if (message.hash == "no room here") return fail("util", "enospc", "No space left on device");
     if (message.hash != "good") return fail("remote", "bad-result", "It is another artifact");
     add(wanted.element, wanted.success);
     return {};
