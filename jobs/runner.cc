@@ -150,6 +150,7 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           ready_.clear();
           for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
           send_ready();
+          say_drain();
           pump();
         },
         static_cast<wire::Welcome*>(nullptr));
@@ -535,10 +536,18 @@ void Runner::drain(std::string why) {
   draining_ = true;
   drain_why_ = std::move(why);
   log::info("this runner takes no more jobs: {}", drain_why_);
-  wire::Drain drain{drain_why_};
-  for (const Waiting& waiting : waiting_) drain.returned.push_back(waiting.job.id);
+  for (const Waiting& waiting : waiting_) returned_.push_back(waiting.job.id);
   waiting_.clear();
-  if (greeting_.welcomed()) outputs_.send(wire::Drain::kName, wire::encode(drain));
+  drain_unsaid_ = true;
+  say_drain();
+}
+
+// A HELLO that is under way says that they wait here: then DRAIN follows its answer.
+void Runner::say_drain() {
+  if (!greeting_.welcomed() || !std::exchange(drain_unsaid_, false)) return;
+  wire::Drain drain{drain_why_};
+  drain.returned = std::exchange(returned_, {});
+  outputs_.send(wire::Drain::kName, wire::encode(drain));
 }
 
 bool Runner::leave_if_drained() {

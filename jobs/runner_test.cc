@@ -525,6 +525,24 @@ TEST_CASE("a runner drains when the scheduler says so, and its HELLO tells (J90,
   CHECK(bench.runner->told_to_leave());
 }
 
+TEST_CASE("J92: a runner that drains before its HELLO is answered gives back what that lists") {
+  Bench bench;
+  bench.give({bench.job(1), bench.job(2), bench.job(3)});
+  REQUIRE(bench.started() == Numbers{1, 2});
+  bench.runner->on_connected();
+  const auto hello = bench.fake.last<wire::RunnerHello>();
+  REQUIRE(hello->waiting == std::vector<wire::JobId>{{3, 1}});
+  CHECK_FALSE(hello->draining);
+  bench.runner->drain("its lifetime is over");
+  CHECK(bench.fake.count(wire::Drain::kName) == 0);  // from whom isn't known yet
+  bench.welcome();
+  REQUIRE(bench.fake.count(wire::Drain::kName) == 1);
+  CHECK(bench.fake.last<wire::Drain>()->returned == std::vector<wire::JobId>{{3, 1}});
+  bench.runner->on_connected();
+  bench.welcome();
+  CHECK(bench.fake.count(wire::Drain::kName) == 1);
+}
+
 TEST_CASE("how long a runner was idle counts from the last beat at which it had something") {
   Bench bench;
   bench.clock.advance(std::chrono::seconds(5));
