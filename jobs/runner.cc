@@ -151,10 +151,8 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
           ready_.clear();
           for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
-          // A scheduler that has heard only an earlier HELLO takes for waiting here what was given
-          // back meanwhile.
-          if (draining_) say_drain(std::exchange(returned_, {}));
           send_ready();
+          say_drain();
           pump();
         },
         static_cast<wire::Welcome*>(nullptr));
@@ -224,9 +222,9 @@ void Runner::on_jobs(std::string_view body) {
   if (ending_ || !greeted_) return;
   if (draining_) {
     // They were given before the scheduler read that nothing more is taken.
-    std::vector<wire::JobId> ids;
-    for (const wire::Job& job : batch->jobs) ids.push_back(job.id);
-    return say_drain(ids);
+    for (const wire::Job& job : batch->jobs) returned_.push_back(job.id);
+    drain_unsaid_ = true;
+    return say_drain();
   }
   for (wire::Job& job : batch->jobs) {
     const bool known = running_.count(job.id) > 0 || outbox_.has(job.id) ||
@@ -553,19 +551,21 @@ void Runner::drain(std::string why) {
   draining_ = true;
   drain_why_ = std::move(why);
   log::info("this runner takes no more jobs: {}", drain_why_);
-  std::vector<wire::JobId> ids;
   for (const Waiting& waiting : waiting_) {
-    ids.push_back(waiting.job.id);
+    returned_.push_back(waiting.job.id);
     if (waiting.prefetched) outputs_.cancel_transfers(waiting.job.id);
   }
   waiting_.clear();
-  say_drain(ids);
+  drain_unsaid_ = true;
+  say_drain();
 }
 
-void Runner::say_drain(const std::vector<wire::JobId>& returned) {
-  returned_.insert(returned_.end(), returned.begin(), returned.end());
-  if (greeting_.welcomed())
-    outputs_.send(wire::Drain::kName, wire::encode(wire::Drain{drain_why_, false, returned}));
+// A HELLO that is under way says that they wait here: then DRAIN follows its answer.
+void Runner::say_drain() {
+  if (!greeting_.welcomed() || !std::exchange(drain_unsaid_, false)) return;
+  wire::Drain drain{drain_why_};
+  drain.returned = std::exchange(returned_, {});
+  outputs_.send(wire::Drain::kName, wire::encode(drain));
 }
 
 bool Runner::leave_if_drained() {

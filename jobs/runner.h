@@ -201,7 +201,7 @@ class Runner {
   // Puts results into the outbox; send_ready() sends them.
   void keep(std::vector<wire::JobResult> results);
   void send_ready();
-  void say_drain(const std::vector<wire::JobId>& returned);
+  void say_drain();
   std::uint32_t free_slot() const;
   std::uint32_t used(model::Resource resource) const;
   std::uint32_t limit_of(const Waiting& waiting) const;
@@ -227,7 +227,8 @@ class Runner {
   bool draining_ = false;
   bool told_to_leave_ = false;
   std::string drain_why_;
-  std::vector<wire::JobId> returned_;  // that a draining runner had not started
+  bool drain_unsaid_ = false;  // as long as it isn't welcomed
+  std::vector<wire::JobId> returned_;
   std::string refusal_;
   Duration busy_at_{};  // when it last had something in hand
   Duration suspended_at_{};

@@ -414,6 +414,9 @@ void Dispatcher::add_to(StateDigest& digest) const {
   digest.add(order_asked_);
   digest.add(order_until_.has_value());
   digest.add(waiting_.size());
+  // One that isn't current any more, or has started, is never looked for again.
+  for (const auto& [job, attempt] : model()->attempts)
+    digest.add(!attempt.started && asked_back_.contains(attempt.id));
   if (!model()->loaded) return;
   for (const auto& answer : loaded().answers.artifacts) digest.add(answer != nullptr);
 }

@@ -1,72 +1,8 @@
 // spec/jobs.md as a whole: "finished once" and "never stuck", in every state that can be reached
 // with the faults of each setup. README.md says what a state is.
-#include "base/log.h"
-#include "tests/model/search.h"
+#include "tests/model/setups.h"
 
-using namespace sluice;
 using namespace sluice::search;
-
-namespace {
-
-constexpr std::size_t kMostStates = 400'000;
-
-// SLUICE_MODEL_DEPTH=N: only paths of that length, of which the first found wrong is a short one.
-Found look(const Setup& setup) {
-  ::setenv("SLUICE_LOG", "off", 1);
-  start_process_log("test", "");
-  const char* depth = std::getenv("SLUICE_MODEL_DEPTH");
-  const Found found =
-      search::search(setup, kMostStates, depth != nullptr ? std::strtoul(depth, nullptr, 10) : 0);
-  std::printf(
-      "%zu states, %zu transitions, %zu of the states final, depth %zu, %zu KiB in snapshots\n",
-      found.states, found.transitions, found.finished, found.deepest, found.most_bytes / 1024);
-  std::fflush(stdout);
-  return found;
-}
-
-void holds(const Setup& setup) {
-  const Found found = look(setup);
-  INFO(found.violation << found.stuck);
-  CHECK(found.violation.empty());
-  CHECK(found.stuck.empty());
-  CHECK(found.finished > 0);
-  CHECK(found.states > 20);
-}
-
-// The search finds it: a violation, or a state without an end.
-void is_found(Setup setup, Mutation mutation, const std::string& what) {
-  setup.mutation = mutation;
-  const Found found = look(setup);
-  CHECK_THAT(found.violation + found.stuck, Catch::Contains(what));
-}
-
-Setup one_job() {
-  Setup setup;
-  setup.elements = {{"a", {}, {}}};
-  setup.targets = {"a"};
-  return setup;
-}
-
-Setup chain() {
-  Setup setup;
-  setup.elements = {{"a", {}, {}}, {"b", {"a"}, {}}};
-  setup.targets = {"b"};
-  return setup;
-}
-
-Setup pair() {
-  Setup setup;
-  setup.elements = {{"a", {}, {}}, {"b", {}, {}}};
-  setup.targets = {"a", "b"};
-  return setup;
-}
-
-Setup with_runners(Setup setup, unsigned runners) {
-  setup.runners = runners;
-  return setup;
-}
-
-}  // namespace
 
 TEST_CASE("without faults") {
   holds(one_job());

@@ -6,153 +6,9 @@
 
 #include "wire/snapshot.h"
 
-namespace sluice {
-
-namespace {
-
-using Text = fmt::memory_buffer;
-
-template <typename... Arguments>
-void print(Text& out, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Arguments>(arguments)...);
-}
-
-void print(Text& out, const wire::JobId& id) { print(out, "{}.{},", id.job, id.attempt); }
-
-template <typename T>
-void print_ids(Text& out, const T& ids) {
-  for (const wire::JobId& id : ids) print(out, id);
-  print(out, ";");
-}
-
-// The scheduler's: what it is, without times. Leases are judged only after longer than one has
-// passed, so that whether one is held is all that counts.
-template <typename T>
-std::string digest_of(const T& state) {
-  scheduler::StateDigest digest;
-  state.add_to(digest);
-  return digest.str();
-}
-
-// What one of the two said or wrote.
-template <typename T>
-T read(std::string_view packed) {
-  auto message = wire::decode<T>(packed);
-  if (!message) throw std::runtime_error(message.error().str());
-  return std::move(*message);
-}
-
-}  // namespace
-
-namespace jobs {
-struct RunnerState {
-  static void print_to(Text& out, const Runner& runner) {
-    print(out, "{} {}{}{}{}{} {} ", runner.connection_, +runner.greeted_,
-          +runner.greeting_.welcomed(), +runner.suspended_, +runner.ending_, +runner.refused_,
-          runner.silent_beats_);
-    print(out, "{} {} {} ", runner.limits_.builders, runner.limits_.fetchers,
-          runner.options_.slots);
-    for (const auto& waiting : runner.waiting_) print(out, waiting.job.id);
-    print(out, ";");
-    for (const auto& [id, job] : runner.running_) {
-      print(out, id);
-      print(out, "{}{}", +job.cancelled, job.result.has_value());
-    }
-    print(out, ";");
-    for (const auto& [id, result] : runner.outbox_.results()) {
-      print(out, id);
-      const auto record = runner.records_of_.find(id);
-      print(out, "{}{} ", text_of(result.status),
-            record != runner.records_of_.end() && record->second > runner.outputs_.acknowledged());
-    }
-    print_ids(out, runner.ready_);
-  }
-  static std::vector<wire::JobResult> outbox(const Runner& runner) {
-    std::vector<wire::JobResult> results;
-    for (const auto& [id, result] : runner.outbox_.results()) results.push_back(result);
-    return results;
-  }
-};
-}  // namespace jobs
-
-namespace search {
+namespace sluice::search {
 
 using std::chrono::seconds;
-
-namespace {
-
-constexpr const char* kKinds[] = {"start the scheduler",
-                                  "start",
-                                  "the scheduler reads from",
-                                  "reads",
-                                  "death notice of",
-                                  "job done at",
-                                  "job killed at",
-                                  "records acknowledged of",
-                                  "beat of",
-                                  "a lease passes",
-                                  "the command ends the session",
-                                  "resume",
-                                  "the supervisor ends",
-                                  "fault"};
-constexpr const char* kFaults[] = {"scheduler dies",
-                                   "runner dies",
-                                   "job's process dies",
-                                   "element fails",
-                                   "disconnected",
-                                   "stopped for a lease",
-                                   "said twice",
-                                   "beat before the last words were read",
-                                   "the user ends the session",
-                                   "the user kills the run",
-                                   "the user quits the run",
-                                   "the user suspends the session"};
-static_assert(std::size(kFaults) == static_cast<std::size_t>(Fault::kCount));
-
-// What of a message decides what follows; no times.
-void print_message(Text& out, const Host::Message& message, bool of_runner) {
-  print(out, "{}(", message.name);
-  const std::string& body = message.body;
-  if (message.name == wire::RunnerHello::kName) {
-    const auto hello = read<wire::RunnerHello>(body);
-    print(out, "{} {} ", hello.hello.epoch, hello.connection);
-    print_ids(out, hello.outbox);
-    print_ids(out, hello.running);
-    print_ids(out, hello.waiting);
-  } else if (message.name == wire::Results::kName) {
-    for (const auto& result : read<wire::Results>(body).results) {
-      print(out, result.id);
-      print(out, "{}", text_of(result.status));
-    }
-  } else if (message.name == wire::Started::kName) {
-    for (const auto& job : read<wire::Started>(body).jobs) print(out, job.id);
-  } else if (message.name == wire::RunnerBeat::kName && of_runner) {
-    const auto beat = read<wire::RunnerBeat>(body);
-    print_ids(out, beat.running);
-    print_ids(out, beat.outbox);
-    print(out, "{}", +beat.suspended);
-  } else if (message.name == wire::JobBatch::kName) {
-    for (const auto& job : read<wire::JobBatch>(body).jobs) print(out, job.id);
-  } else if (message.name == wire::Cancel::kName) {
-    print_ids(out, read<wire::Cancel>(body).jobs);
-  } else if (message.name == wire::ResultAck::kName) {
-    print_ids(out, read<wire::ResultAck>(body).jobs);
-  } else if (message.name == wire::Welcome::kName) {
-    const auto welcome = read<wire::Welcome>(body);
-    print(out, "{} {} {}", welcome.epoch, welcome.peer_epoch, welcome.connection);
-  } else if (message.name == wire::Refused::kName) {
-    print(out, "{}", read<wire::Refused>(body).reason);
-  }
-  print(out, ")");
-}
-
-}  // namespace
-
-std::string Action::str() const {
-  if (kind != Kind::kFault)
-    return fmt::format("{} {} {}", kKinds[static_cast<std::size_t>(kind)], runner, which);
-  return fmt::format("FAULT {} {} {}", kFaults[static_cast<std::size_t>(fault)], runner, which);
-}
 
 // ---- Host: what a runner does to the world -------------------------------------
 
@@ -161,7 +17,14 @@ void Host::send(std::string_view message, std::string body) {
   to_scheduler.push_back({std::string(message), std::move(body)});
 }
 
+std::uint64_t Host::publish(std::string_view, std::string, std::string_view) {
+  ++published;
+  if (!world_.setup_.broker_lags) acknowledged_upto = published;
+  return published;
+}
+
 Status Host::start(const jobs::JobStart& start) {
+  if (frozen) world_.wrong("a process starts though the session is suspended");
   Process process;
   process.job = start.job;
   processes.emplace(start.job.id, std::move(process));
@@ -176,7 +39,8 @@ void Host::cancel(const wire::JobId& id, Duration) {
 // ---- World ---------------------------------------------------------------------
 
 World::World(const Setup& setup, const std::string& snapshot_file) : setup_(setup) {
-  for (unsigned n = 0; n < setup.runners; ++n) hosts_.push_back(std::make_unique<Host>(*this, n));
+  for (unsigned n = 0; n < setup.runners; ++n)
+    hosts_.push_back(std::make_unique<Host>(*this, n, n + setup.far >= setup.runners));
   start_scheduler();
   wire::RunArguments arguments;
   arguments.verb = model::Action::kBuild;
@@ -196,9 +60,9 @@ void World::wrong(std::string what) {
 }
 
 void World::start_scheduler() {
-  core_ = std::make_unique<scheduler::Core>(
-      clock_, store_, *this,
-      scheduler::CoreOptions{.session = "s", .verb = "build", .epoch = ++epoch_});
+  scheduler::CoreOptions options{.session = "s", .verb = "build", .epoch = ++epoch_};
+  options.listens = setup_.far > 0 && setup_.mutation != Mutation::kNoPatience;
+  core_ = std::make_unique<scheduler::Core>(clock_, store_, *this, std::move(options));
   const std::vector<std::string> records = journal_;
   core_->begin_replay(0);
   for (const auto& record : records) {
@@ -211,6 +75,7 @@ void World::start_scheduler() {
   }
   if (auto recovered = core_->recovered(); !recovered)
     return wrong("no recovery: " + recovered.error().str());
+  if (epoch_ > 1) restarted_ = clock_.monotonic();
   for (auto& host : hosts_) {
     if (host->runner) host->to_runner.push_back({});  // J1
   }
@@ -223,8 +88,16 @@ void World::start(Host& host) {
   options.hello.role = "runner";
   options.hello.instance = host.name;
   options.hello.epoch = host.epoch;
-  options.host = "here";
+  options.host = host.far ? "host-of-" + host.name : "here";
   options.slots = setup_.builders;
+  if (host.far) {
+    options.offer.machine = "machine-of-" + host.name;
+    options.offer.platform = sandbox::host_platform();
+    options.place = jobs::RemotePlace{.cachedir = "/far/cache",
+                                      .sourcedir = "/far/sources",
+                                      .builddir = "/far/build",
+                                      .logdir = "/far/logs"};
+  }
   // On no disk, but what the disk would have is in it: the heap is what outlives the process here.
   jobs::Outbox outbox;
   for (auto& result : host.disk) (void)outbox.add({std::move(result)});
@@ -246,14 +119,17 @@ Status World::journal(const std::vector<std::string_view>& records) {
         wrong(fmt::format("element {} had finished in {} and is given again", change.element,
                           change.queue));
       if (core_->suspended()) wrong("a job is given though the session is suspended");
-      open_.insert(change.id);
+      const auto host = std::find_if(hosts_.begin(), hosts_.end(),
+                                     [&](const auto& each) { return each->name == change.runner; });
+      open_[change.id].host = host == hosts_.end() ? nullptr : host->get();
+      if (host != hosts_.end() && (*host)->rests != 0 &&
+          core_->fleet().find(change.runner) != nullptr &&
+          core_->fleet().find(change.runner)->epoch == (*host)->rests)
+        wrong(fmt::format("{} rests and is given a job", change.runner));
+    } else if (name == scheduler::AttemptStarted::kName) {
+      open_[read<scheduler::AttemptStarted>(record).id].started = true;
     } else if (name == scheduler::AttemptLost::kName) {
-      const auto id = read<scheduler::AttemptLost>(record).id;
-      open_.erase(id);
-      // A job that ended while nobody listened is not run again. One whose runner was stopped for a
-      // lease may be.
-      if (ended_well_.contains(id) && !silence_)
-        wrong(fmt::format("attempt {}.{} had ended well and is lost", id.job, id.attempt));
+      look_at_loss(read<scheduler::AttemptLost>(record));
     } else if (name == scheduler::AttemptEnded::kName) {
       const auto result = read<scheduler::AttemptEnded>(record).result;
       const Work& work = work_of_.at(result.id.job);
@@ -316,16 +192,25 @@ void World::deliver_to_scheduler(Host& host) {
       (void)journal({record});
     }
   }
+  if (host.far) note_rest(host, message);
   answering_hello_ = message.name == wire::RunnerHello::kName;
   core_->on_message(host.name, {message.name, message.body});
   answering_hello_ = false;
+  for (const wire::JobId& id : returned_) {
+    const auto open = open_.find(id);
+    if (open != open_.end() && !open->second.started && !disturbed_)
+      wrong(fmt::format("attempt {}.{} was given back and isn't ready", id.job, id.attempt));
+  }
+  returned_.clear();
 }
 
 void World::deliver_to_runner(Host& host) {
-  const Host::Message message = std::move(host.to_runner.front());
+  Host::Message message = std::move(host.to_runner.front());
   host.to_runner.pop_front();
   if (message.name.empty()) {
     host.runner->on_connected();
+  } else if (message.name == wire::Cancel::kName) {
+    hand_over(host, message);
   } else {
     host.runner->on_message(message.name, message.body);
   }
@@ -333,9 +218,15 @@ void World::deliver_to_runner(Host& host) {
 }
 
 void World::look_for_end(Host& host) {
-  if (host.over || !host.runner || !host.runner->ending() || !host.processes.empty()) return;
-  host.over = true;
+  if (host.over || !host.runner || !host.runner->ending() || !host.runner->idle()) return;
+  if (host.leaving) {
+    host.disk = jobs::RunnerState::outbox(*host.runner);
+  } else {
+    host.over = true;
+  }
+  host.leaving = false;
   host.runner.reset();
+  host.transfers.clear();
   host.to_runner.clear();
 }
 
@@ -348,24 +239,24 @@ void World::beat(Host& host, bool heard) {
     host.runner->on_beat();
 }
 
-// Twelve seconds, in which nothing happens but beats and what they lead to. `silent` is stopped
-// meanwhile.
-void World::pass_a_lease(const Host* silent) {
+// Two seconds each step, in which nothing happens but beats and what they lead to.
+void World::pass(int steps, const Host* silent, const Host* away) {
   silence_ = silent != nullptr;
-  for (int step = 0; step < 6; ++step) {
+  passing_ = true;
+  for (int step = 0; step < steps; ++step) {
     clock_.advance(seconds(2));
     core_->tick();
     for (auto& host : hosts_) {
-      if (!host->runner || host.get() == silent) continue;
+      if (!host->runner || host.get() == silent || host.get() == away) continue;
       beat(*host, core_->fleet().find(host->name) != nullptr);
-      while (!host->to_scheduler.empty() || !host->to_runner.empty()) {
+      if (host->far) look_after(*host);
+      while (!host->to_scheduler.empty() || (host->runner && !host->to_runner.empty())) {
         if (!host->to_scheduler.empty()) deliver_to_scheduler(*host);
         if (host->runner && !host->to_runner.empty()) deliver_to_runner(*host);
-        if (!host->runner) break;
       }
     }
   }
-  silence_ = false;
+  silence_ = passing_ = false;
 }
 
 void World::end_job(Host& host, const wire::JobId& id, std::optional<model::Outcome> status) {
@@ -381,10 +272,13 @@ void World::end_job(Host& host, const wire::JobId& id, std::optional<model::Outc
     end.result->status = job.action == model::Action::kPull && status == model::Outcome::kSuccess
                              ? model::Outcome::kSkipped
                              : *status;
-    if (status != model::Outcome::kKilled && job.action == model::Action::kBuild)
+    // What was made elsewhere is to be brought home first.
+    if (!host.far && status != model::Outcome::kKilled && job.action == model::Action::kBuild)
       store_.add(element.name, status == model::Outcome::kSuccess);
-    if (status == model::Outcome::kSuccess) ended_well_.insert(id);
+    if (!host.far && status == model::Outcome::kSuccess) ended_well_.insert(id);
     host.runner->on_job_event(id, end);
+  } else if (const auto open = open_.find(id); open != open_.end()) {
+    open->second.excused = true;
   }
   host.runner->on_job_end(id);
   look_for_end(host);
@@ -405,11 +299,13 @@ std::vector<Action> World::actions() const {
     const auto add = [&](Kind kind, unsigned which = 0) {
       out.push_back({kind, {}, static_cast<std::uint8_t>(n), static_cast<std::uint8_t>(which)});
     };
-    quiet = quiet && !host.death_notice && host.to_scheduler.empty() && host.to_runner.empty();
+    quiet = quiet && !host.death_notice && !host.leaving && host.to_scheduler.empty() &&
+            host.to_runner.empty();
     if (!host.to_scheduler.empty() && core_) add(Kind::kToScheduler);
+    if (host.far) far_actions(n, out);
     if (core_ && host.death_notice) add(Kind::kDeathNotice);
     if (!host.runner) {
-      if (runner_wanted_ && !host.over && !ending_) {
+      if (runner_wanted_ && !host.far && !host.over && !ending_) {
         add(Kind::kStartRunner);
         quiet = false;  // the supervisor needs no lease for it
       }
@@ -450,6 +346,9 @@ std::vector<Action> World::actions() const {
   }
   if (quiet) {
     out.push_back({Kind::kTime});
+    if (std::any_of(open_.begin(), open_.end(),
+                    [&](const auto& each) { return awaited(each.first); }))
+      out.push_back({Kind::kLongTime});
     for (unsigned n = 0; n < hosts_.size(); ++n) {
       if (may(Fault::kSilence) && hosts_[n]->runner) add_fault(Fault::kSilence, n);
     }
@@ -470,6 +369,7 @@ std::vector<Action> World::actions() const {
 
 void World::apply(const Action& action) {
   act(action);
+  look_at_hands();
   if (setup_.mutation != Mutation::kNoOutbox) return;
   for (auto& host : hosts_) {
     for (const auto& message : host->to_scheduler) {
@@ -501,10 +401,15 @@ void World::act(const Action& action) {
     case Kind::kBeat:
       return beat(host,
                   core_ && host.to_runner.empty() && core_->fleet().find(host.name) != nullptr);
-    case Kind::kTime: return pass_a_lease(nullptr);
+    case Kind::kTime: return pass(6, nullptr);
     case Kind::kCommandEnds: ending_ = true; return core_->end();
     case Kind::kResume: return core_->resume();
     case Kind::kSupervisorEnds: host.runner->end(seconds(2)); return look_for_end(host);
+    case Kind::kTransferred:
+    case Kind::kLeaves:
+    case Kind::kGone:
+    case Kind::kAway:
+    case Kind::kLongTime: return act_far(action);
     case Kind::kFault: return fault(action);
   }
 }
@@ -520,6 +425,7 @@ void World::fault(const Action& action) {
       for (auto& each : hosts_) {
         each->to_runner.clear();
         each->death_notice = false;
+        each->rests = 0;
         each->to_scheduler.clear();
       }
       if (setup_.mutation == Mutation::kAckFirst) {
@@ -532,11 +438,14 @@ void World::fault(const Action& action) {
     case Fault::kRunnerDies:
       if (setup_.mutation != Mutation::kOutboxDies)
         host.disk = jobs::RunnerState::outbox(*host.runner);
+      excuse(host);
       host.runner.reset();
+      host.leaving = false;
       host.processes.clear();
+      host.transfers.clear();
       host.to_runner.clear();
       if (action.which == 0) host.to_scheduler.clear();
-      host.death_notice = core_ != nullptr;
+      host.death_notice = core_ != nullptr && !host.far;
       return;
     case Fault::kJobDies: return end_job(host, id_of(), std::nullopt);
     case Fault::kJobFails:
@@ -545,9 +454,9 @@ void World::fault(const Action& action) {
     case Fault::kDisconnects:
       host.to_runner.clear();
       if (action.which == 0) host.to_scheduler.clear();
-      host.to_runner.push_back({});
+      if (host.runner) host.to_runner.push_back({});
       return;
-    case Fault::kSilence: return pass_a_lease(&host);
+    case Fault::kSilence: excuse(host); return pass(6, &host);
     case Fault::kDuplicate: host.to_scheduler.push_front(host.to_scheduler.front()); return;
     case Fault::kEarlyBeat: return beat(host, false);
     case Fault::kUserEnds: ending_ = disturbed_ = true; return core_->end();
@@ -560,6 +469,11 @@ void World::fault(const Action& action) {
       (void)core_->quit();
       return;
     case Fault::kUserSuspends: return core_->suspend([](Status) {});
+    case Fault::kTransferFails:
+    case Fault::kTerminated:
+    case Fault::kDrainRunner:
+    case Fault::kStopRunner:
+    case Fault::kGivesUp: return fault_far(action);
     case Fault::kCount: return;
   }
 }
@@ -573,35 +487,4 @@ bool World::finished() const {
   return core_ ? core_->ended() : ending_;
 }
 
-std::string World::state() const {
-  Text out;
-  for (const auto left : setup_.faults) print(out, "{}", left);
-  print(out, " {}{}{}{} ", +runner_wanted_, +ending_, +disturbed_, core_ != nullptr);
-  if (core_) {
-    print(out, "{} ", digest_of(*core_));
-  } else {
-    print(out, "{} ", model_at_death_);
-  }
-  for (const auto& [element, queue] : applied_) print(out, "{}{},", element, queue);
-  print(out, ";");
-  for (const auto& [key, artifact] : store_.artifacts)
-    print(out, "{}{} ", key.substr(0, 4), +artifact.success);
-  for (const auto& host : hosts_) {
-    print(out, "\n{} {}{}{}{} ", host->epoch, host->runner != nullptr, +host->frozen,
-          +host->death_notice, +host->over);
-    if (host->runner) jobs::RunnerState::print_to(out, *host->runner);
-    for (const auto& result : host->disk) print(out, result.id);
-    for (const auto& [id, process] : host->processes) {
-      print(out, id);
-      print(out, "{} ", +process.cancelled);
-    }
-    print(out, "{}>", host->published > host->acknowledged_upto);
-    for (const auto& message : host->to_scheduler) print_message(out, message, true);
-    print(out, "<");
-    for (const auto& message : host->to_runner) print_message(out, message, false);
-  }
-  return fmt::to_string(out);
-}
-
-}  // namespace search
-}  // namespace sluice
+}  // namespace sluice::search
