@@ -153,6 +153,9 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   if (peer == peers_.end()) return;
   if (outcome.kind == AppendOutcome::Kind::kRefused) {
     ++malformed_;
+    // It says nothing more, and nothing of it is waited for.
+    peer->second.publishes = false;
+    undrained_.erase(from);
     refuse(from, outcome.error.reason);
   } else if (!peer->second.resend_asked) {
     // The resend begins at what is acknowledged, not at outcome.number: what came before the gap
