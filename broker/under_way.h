@@ -42,7 +42,7 @@ class UnderWay {
     bytes += kOverhead;
     *count += bytes;
     *all_ += bytes;
-    return {nullptr, [of_peer = count, all = all_, bytes](void*) {
+    return {count.get(), [of_peer = count, all = all_, bytes](void*) {
               *of_peer -= bytes;
               *all -= bytes;
             }};
