@@ -1,7 +1,10 @@
 // spec/access.md: what the broker takes from somebody who comes from elsewhere.
 #include <cstdlib>
+#include <filesystem>
 
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "base/file.h"
 #include "broker/control_link.h"
@@ -226,6 +229,64 @@ TEST_CASE("an enrolment key enrols, and does nothing else (access.md A20, A21, A
   // A broker that is started again goes on from the disk.
   auto again = Enrolment::open(directory.path, control.clock).value();
   CHECK(again.enrol(wire::Role::kRunner, key('b')).value() == "hostb-2");
+}
+
+TEST_CASE("a host that is said in enrolling is short and printable (access.md A20a)") {
+  FakeClock clock;
+  Directory directory;
+  auto enrolment = Enrolment::open(directory.path, clock).value();
+  wire::EnrolArguments arguments;
+  arguments.public_key = std::string(40, 'a');
+  arguments.name = "hostb";
+  for (const std::string& host :
+       {std::string(256, 'h'), std::string(8u << 20, 'h'), std::string("a\nb"),
+        std::string("\x1b[2J"), std::string("a\0b", 3), std::string("\xc3\xa4")}) {
+    arguments.host = host;
+    CHECK(enrolment.enrol(wire::Role::kObserve, arguments).error().reason == "bad-host");
+  }
+  CHECK(wire::read_access_list(directory.path).value().entries.empty());
+  const std::string longest(255, 'h');
+  arguments.host = longest;
+  REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments).value() == "hostb");
+  arguments.public_key = std::string(40, 'b');
+  arguments.host = "build-7.example.org";
+  REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments).value() == "hostb-2");
+  arguments.public_key = std::string(40, 'c');
+  arguments.host.clear();
+  REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments).value() == "hostb-3");
+  const auto list = wire::read_access_list(directory.path).value();
+  CHECK(list.entries[0].host == longest);
+  CHECK(list.entries[1].host == "build-7.example.org");
+}
+
+TEST_CASE("one join file leaves the others room in the list (access.md A20a)") {
+  FakeClock clock;
+  Directory directory;
+  const auto arguments = [](std::size_t number) {
+    wire::EnrolArguments made;
+    made.public_key = fmt::format("{:040}", number);
+    made.name = "hostb";
+    return made;
+  };
+  constexpr std::size_t kMost = Enrolment::kMostOfRole;
+  {
+    auto enrolment = Enrolment::open(directory.path, clock).value();
+    for (std::size_t i = 0; i < kMost; ++i)
+      REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments(i)).has_value());
+    CHECK(enrolment.enrol(wire::Role::kObserve, arguments(kMost)).error().reason == "too-many");
+    // Whoever is enrolled stays so, and a revocation makes no room: its key may not come again.
+    CHECK(enrolment.enrol(wire::Role::kObserve, arguments(1)).value() == "hostb-2");
+    REQUIRE(enrolment.revoke("hostb-2").has_value());
+    const auto size = std::filesystem::file_size(directory.path + "/access/list");
+    REQUIRE(enrolment.revoke("hostb-2").has_value());
+    CHECK(std::filesystem::file_size(directory.path + "/access/list") == size);
+    CHECK(enrolment.enrol(wire::Role::kObserve, arguments(kMost)).error().reason == "too-many");
+    CHECK(enrolment.enrol(wire::Role::kControl, arguments(kMost)).has_value());
+  }
+  auto again = Enrolment::open(directory.path, clock).value();
+  CHECK(again.enrol(wire::Role::kObserve, arguments(kMost + 1)).error().reason == "too-many");
+  CHECK(again.enrol(wire::Role::kControl, arguments(kMost + 1)).has_value());
+  CHECK(again.enrol(wire::Role::kRunner, arguments(kMost + 2)).has_value());
 }
 
 TEST_CASE("a runner from elsewhere says messages of its own attempts alone (access.md A12)") {

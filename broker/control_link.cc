@@ -60,8 +60,10 @@ void ControlLink::handle(const std::string& identity, std::span<const std::strin
 
 void ControlLink::handle_hello(const std::string& identity, std::string_view body,
                                const Sender& sender) {
-  const auto admitted = admit(body, wire::kControlProtocol, sender,
-                              peers_.contains(identity) || peers_.size() < kMaxPeers);
+  const auto known = peers_.find(identity);
+  const bool has_room = counts_.has_room(sender.user_id) ||
+                        (known != peers_.end() && known->second.user_id == sender.user_id);
+  const auto admitted = admit(body, wire::kControlProtocol, sender, has_room);
   if (!admitted) {
     if (admitted.error() == wire::kMalformed) ++malformed_;
     refuse(identity, admitted.error());
@@ -75,6 +77,7 @@ void ControlLink::handle_hello(const std::string& identity, std::string_view bod
   forget(identity);  // said again: what it was before does not count
   if (hello->service && !register_service(identity, *hello)) return;
   peers_[identity] = {*hello, admitted->who, std::string(sender.user_id), 0};
+  counts_.add(sender.user_id);
   tell(identity, wire::Welcome::kName, encode(welcome_to(identity_)));
   if (ending_) tell(identity, wire::Ending::kName, encode(wire::Ending{identity_.session}));
   if (!hello->service) return;
@@ -295,6 +298,7 @@ void ControlLink::forget(const std::string& identity) {
   if (peer == peers_.end()) return;
   const auto service = services_.find(peer->second.hello.role);
   if (service != services_.end() && service->second == identity) services_.erase(service);
+  counts_.remove(peer->second.user_id);
   peers_.erase(peer);
 }
 

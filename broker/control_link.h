@@ -85,6 +85,7 @@ class ControlLink {
   const std::function<std::vector<wire::Peer>()> other_peers_;
   const Clock& clock_;
   Peers peers_;
+  PeerCounts counts_;
   std::map<std::string, std::string> services_;  // role -> identity
   std::map<Key, Pending> pending_;
   std::uint64_t next_order_ = 0;

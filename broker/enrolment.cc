@@ -12,13 +12,11 @@ namespace sluice::broker {
 
 namespace {
 
-// A name is part of paths, endpoints' user ids and lines on a terminal.
-bool good_name(std::string_view name) {
-  return !name.empty() && name.size() <= Enrolment::kLongestName && name.front() != '-' &&
-         name.front() != '.' && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
+// A host is only shown.
+bool good_host(std::string_view host) {
+  return host.size() <= Enrolment::kLongestHost &&
+         std::all_of(host.begin(), host.end(),
+                     [](unsigned char c) { return c >= ' ' && c <= '~'; });
 }
 
 bool is_hex(std::string_view text) {
@@ -37,7 +35,9 @@ Enrolment::Enrolment(AppendLog log, wire::AccessList list, const Clock& clock)
     : log_(std::move(log)), entries_(std::move(list.entries)), clock_(clock) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     keys_.emplace(entries_[i].public_key, i);
-    if (!entries_[i].enrols) names_.emplace(entries_[i].name, i);
+    if (entries_[i].enrols) continue;
+    names_.emplace(entries_[i].name, i);
+    ++enrolled_[entries_[i].role];
   }
 }
 
@@ -50,7 +50,7 @@ std::string Enrolment::free_name(const std::string& wanted) {
   if (!taken(wanted)) return wanted;
   for (unsigned& number = numbers_.try_emplace(wanted, 2).first->second;; ++number) {
     const std::string suffix = fmt::format("-{}", number);
-    std::string name = wanted.substr(0, kLongestName - suffix.size()) + suffix;
+    std::string name = wanted.substr(0, wire::kLongestName - suffix.size()) + suffix;
     if (!taken(name)) return name;
   }
 }
@@ -60,6 +60,7 @@ Status Enrolment::keep(wire::AccessEntry entry) {
   const auto [place, is_new] = keys_.emplace(entry.public_key, entries_.size());
   if (is_new) {
     names_.emplace(entry.name, entries_.size());
+    ++enrolled_[entry.role];
     entries_.push_back(std::move(entry));
   } else {
     entries_[place->second] = std::move(entry);
@@ -73,9 +74,13 @@ Result<std::string> Enrolment::enrol(wire::Role role, const wire::EnrolArguments
   if (!arguments.certificate.empty() &&
       (arguments.certificate.size() != 64 || !is_hex(arguments.certificate)))
     return fail("access", "bad-key", "The SHA-256 of a certificate has 64 hexadecimal digits");
-  if (!good_name(arguments.name))
-    return fail("access", "bad-name",
-                fmt::format("A name has 1 to {} letters, digits, '.', '_' and '-'", kLongestName));
+  if (!wire::is_enrolled_name(arguments.name))
+    return fail(
+        "access", "bad-name",
+        fmt::format("A name has 1 to {} letters, digits, '.', '_' and '-'", wire::kLongestName));
+  if (!good_host(arguments.host))
+    return fail("access", "bad-host",
+                fmt::format("A host has at most {} printable bytes", kLongestHost));
   if (const auto known = keys_.find(arguments.public_key); known != keys_.end()) {
     const wire::AccessEntry& entry = entries_[known->second];
     if (entry.revoked) return fail("access", "revoked", "This key was revoked");
@@ -84,8 +89,11 @@ Result<std::string> Enrolment::enrol(wire::Role role, const wire::EnrolArguments
       return fail("access", "bad-key", "This key is enrolled already, as another");
     return entry.name;
   }
-  if (entries_.size() >= kMostEntries)
-    return fail("access", "too-many", fmt::format("{} keys are enrolled", entries_.size()));
+  if (const auto of_role = enrolled_.find(wire::text_of(role));
+      of_role != enrolled_.end() && of_role->second >= kMostOfRole)
+    return fail(
+        "access", "too-many",
+        fmt::format("{} keys are enrolled as '{}' already", of_role->second, of_role->first));
 
   std::string name = free_name(arguments.name);
   CHECK(keep({.public_key = arguments.public_key,
@@ -102,6 +110,7 @@ Status Enrolment::revoke(std::string_view name) {
   if (found == names_.end())
     return fail("access", "no-such-name", fmt::format("Nobody was enrolled as '{}'", name));
   wire::AccessEntry entry = entries_[found->second];
+  if (entry.revoked) return {};
   entry.revoked = true;
   return keep(std::move(entry));
 }

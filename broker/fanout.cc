@@ -43,7 +43,9 @@ bool Fanout::allowed(std::span<const std::string_view> frames, std::string_view 
   const auto who = wire::identity_of(user_id);
   if (!who) return false;
   if (!who->remote) return frames.size() <= 3;
-  if (who->role != wire::Role::kRunner || who->enrols || frames.size() != 3) return false;
+  if (who->role != wire::Role::kRunner || who->enrols || frames.size() != 3 ||
+      frames[1].size() > kMaxRemoteEvent)
+    return false;
   const auto event = wire::decode_event(frames[1]);
   return event && event->job &&
          (frames[0] == fmt::format("log/{}/", event->job->id) ||
@@ -52,41 +54,46 @@ bool Fanout::allowed(std::span<const std::string_view> frames, std::string_view 
 }
 
 void Fanout::subscriptions(int limit) {
-  for (int i = 0; i < limit; ++i) {
-    const auto frames = out_.receive();
-    if (!frames) return;
-    if (frames->size() != 1 || (*frames)[0].empty() || (*frames)[0].size() > kMaxTopic + 1 ||
-        (*frames)[0][0] > 1) {
+  wire::Received message;
+  for (int i = 0; i < limit && out_.receive(message); ++i) {
+    const auto frames = message.frames();
+    if (frames.size() != 1 || frames[0].empty() || frames[0].size() > kMaxTopic + 1 ||
+        static_cast<unsigned char>(frames[0][0]) > 1) {
       ++malformed_;
       continue;
     }
-    const std::string_view prefix = std::string_view((*frames)[0]).substr(1);
-    if ((*frames)[0][0] == 1) {
-      if (prefixes_.size() >= kMaxPrefixes) {
-        ++malformed_;
-        continue;
-      }
-      prefixes_.emplace(prefix);
-    } else {
-      const auto found = prefixes_.find(prefix);
-      if (found == prefixes_.end()) continue;
-      prefixes_.erase(found);
-    }
-    in_.send(*frames);
+    subscription(frames[0], message.user_id());
   }
+}
+
+void Fanout::subscription(std::string_view said, std::string_view user_id) {
+  const std::string_view prefix = said.substr(1);
+  if (said.front() == 0) {
+    const Prefixes::Removed removed = prefixes_.remove(prefix);
+    if (removed.held) pass_on(false, prefix);
+    for (const std::string& taken : removed.taken) pass_on(true, taken);
+    return;
+  }
+  const Prefixes::Added added = prefixes_.add(prefix, user_id);
+  if (added == Prefixes::Added::kHeld) return pass_on(true, prefix);
+  if (added == Prefixes::Added::kKnown) return;
+  if (added == Prefixes::Added::kForgotten) ++malformed_;
+  const auto who = wire::identity_of(user_id);
+  const std::string name = who && who->remote ? who->name : std::string(wire::kOwnerId);
+  if (const std::uint64_t times = over_.note(name))
+    log::warn("{} subscribes to more topics than there is room for ({} times so far)", name, times);
+}
+
+void Fanout::pass_on(bool begins, std::string_view prefix) {
+  std::string frame(1, begins ? '\1' : '\0');
+  frame += prefix;
+  in_.send(wire::Frames{std::move(frame)});
 }
 
 void Fanout::publish(std::string_view type, std::string_view stamped) {
   if (prefixes_.empty()) return;
   const std::string topic = wire::topic_of(type);
-  if (wanted(topic)) out_.send(topic, std::string(stamped));
-}
-
-bool Fanout::wanted(std::string_view topic) const {
-  for (std::size_t length = 0; length <= topic.size(); ++length) {
-    if (prefixes_.contains(topic.substr(0, length))) return true;
-  }
-  return false;
+  if (prefixes_.wanted(topic)) out_.send(topic, std::string(stamped));
 }
 
 }  // namespace sluice::broker

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "base/occurrences.h"
+#include "broker/prefixes.h"
 #include "wire/socket.h"
 
 namespace sluice::broker {
@@ -33,19 +33,21 @@ class Fanout {
   std::uint64_t malformed() const { return malformed_; }
 
   static constexpr std::size_t kMaxTopic = 256;
-  static constexpr std::size_t kMaxPrefixes = 4096;
+  // Bytes of an event from elsewhere: a piece of a log is far smaller (R56).
+  static constexpr std::size_t kMaxRemoteEvent = 256u << 10;
 
  private:
   // Whether who has sent it may say that.
   bool allowed(std::span<const std::string_view> frames, std::string_view user_id) const;
-  bool wanted(std::string_view topic) const;
+  void subscription(std::string_view said, std::string_view user_id);
+  void pass_on(bool begins, std::string_view prefix);
 
   wire::Socket& in_;
   wire::Socket& out_;
-  std::set<std::string, std::less<>> prefixes_;
+  Prefixes prefixes_;
   std::string ticket_secret_;
   std::uint64_t malformed_ = 0;
-  Occurrences refused_;
+  Occurrences refused_, over_;
 };
 
 }  // namespace sluice::broker

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -35,8 +36,24 @@ inline constexpr std::uint32_t kHeartbeatMs = 1000;
 inline constexpr unsigned kExpiryBeats = 10;
 // Peers that only publish are asked in each so-manieth beat: nothing of theirs depends upon it.
 inline constexpr unsigned kQuietBeats = 5;
-// Each has a connection, and a runner three of the session's descriptors in all.
+// Peers of a link: of the session's own machine, and as many of each role from elsewhere, so that
+// none of these leaves another without room. Each has a connection, and a runner three of the
+// session's descriptors in all.
 inline constexpr std::size_t kMaxPeers = 4096;
+// Of a key from elsewhere, and of an enrolment key, by which many come at once.
+inline constexpr std::size_t kMaxPeersOfKey = 64;
+inline constexpr std::size_t kMaxPeersEnrolling = 1024;
+
+// The peers that there are on a link, by the user ids of their connections.
+class PeerCounts {
+ public:
+  bool has_room(std::string_view user_id) const;
+  void add(std::string_view user_id);
+  void remove(std::string_view user_id);
+
+ private:
+  std::map<std::string, std::size_t, std::less<>> of_key_, of_role_;
+};
 
 // The session, and the process, behind a broker's socket.
 struct SessionIdentity {

@@ -17,6 +17,7 @@
 
 #include "base/append_log.h"
 #include "base/result.h"
+#include "wire/events.h"
 #include "wire/messages.h"
 
 namespace sluice::broker {
@@ -37,7 +38,7 @@ class RecordLog {
  public:
   // How many publishers the log takes records of, and how many bytes a record may have.
   static constexpr std::size_t kMaxPublishers = 65536;
-  static constexpr std::size_t kMaxRecord = 16u << 20;
+  static constexpr std::size_t kMaxRecord = wire::kMaxRecord;
   // Told of each record that was appended, with its type's name.
   using OnRecord = std::function<void(std::string_view type, std::string_view stamped)>;
 

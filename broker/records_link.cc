@@ -82,8 +82,10 @@ void RecordsLink::flush() {
 
 void RecordsLink::handle_hello(const std::string& identity, std::string_view body,
                                const Sender& sender) {
-  const auto admitted = admit(body, wire::kRecordsProtocol, sender,
-                              peers_.contains(identity) || peers_.size() < kMaxPeers);
+  const auto known = peers_.find(identity);
+  const bool has_room = counts_.has_room(sender.user_id) ||
+                        (known != peers_.end() && known->second.user_id == sender.user_id);
+  const auto admitted = admit(body, wire::kRecordsProtocol, sender, has_room);
   if (!admitted) {
     if (admitted.error() == wire::kMalformed) ++malformed_;
     refuse(identity, admitted.error());
@@ -105,6 +107,7 @@ void RecordsLink::handle_hello(const std::string& identity, std::string_view bod
   // Said again: what it was before doesn't count.
   if (const auto before = peers_.find(identity); before != peers_.end()) forget(before);
   const auto peer = peers_.emplace(identity, std::move(state)).first;
+  counts_.add(sender.user_id);
   // Peers of these roles come to read: an end that overtakes their first NEXT waits for it.
   if (hello->role == "renderer" || hello->role == "collector" || hello->role == "client")
     readers_.insert(identity);
@@ -150,6 +153,9 @@ void RecordsLink::handle_append(Peers::iterator peer, std::string_view body) {
   if (peer == peers_.end()) return;
   if (outcome.kind == AppendOutcome::Kind::kRefused) {
     ++malformed_;
+    // It says nothing more, and nothing of it is waited for.
+    peer->second.publishes = false;
+    undrained_.erase(from);
     refuse(from, outcome.error.reason);
   } else if (!peer->second.resend_asked) {
     // The resend begins at what is acknowledged, not at outcome.number: what came before the gap
@@ -207,8 +213,13 @@ void RecordsLink::answer(Peers::iterator peer, bool now_or_never) {
   const wire::Next next = state.waiting->next;
   const bool over = phase_ == Phase::kClosed;
   if (next.cursor >= log_.end_cursor() && !over && !now_or_never) return;
+  const std::size_t room = room_ ? std::min(room_(peer->first), kMaxBatchBytes) : kMaxBatchBytes;
+  if (room == 0) {
+    state.waiting->deadline = clock_.monotonic() + kFullRetry;
+    return;
+  }
   wire::BatchView batch;
-  const auto records = log_.read(next.cursor, next.max, kMaxBatchBytes);
+  const auto records = log_.read(next.cursor, next.max, room);
   if (!records) {
     // The file is damaged or gone from under us; the reader must not take that for an end.
     refuse(peer->first, "unreadable");
@@ -351,6 +362,7 @@ void RecordsLink::sweep() {
 void RecordsLink::forget(Peers::iterator peer) {
   readers_.erase(peer->first);
   undrained_.erase(peer->first);
+  counts_.remove(peer->second.user_id);
   peers_.erase(peer);
 }
 

@@ -33,6 +33,11 @@ class RecordsLink {
               const Sender& sender);
   // By what tickets of runners from elsewhere are checked; without it none is good.
   void check_tickets_by(std::string secret) { ticket_secret_ = std::move(secret); }
+  // How many bytes the next BATCH to a peer may have; 0: it has to wait for those before it.
+  // Without it kMaxBatchBytes.
+  void bound_by(std::function<std::size_t(const std::string& identity)> room) {
+    room_ = std::move(room);
+  }
   // Called behind the last message that is there, before anything else.
   void flush();
   // Called once each kHeartbeatMs.
@@ -68,6 +73,8 @@ class RecordsLink {
   static constexpr std::uint32_t kMaxBatch = 4096;
   static constexpr std::size_t kMaxBatchBytes = 1u << 20;
   static constexpr std::uint32_t kMaxWaitMs = 30000;
+  // How often a reader that doesn't read what it asked for is looked at.
+  static constexpr Duration kFullRetry = std::chrono::milliseconds(50);
 
  private:
   struct Waiting {
@@ -115,9 +122,11 @@ class RecordsLink {
   const Clock& clock_;
   const Duration return_until_;
   Peers peers_;
+  PeerCounts counts_;
   std::set<std::string> readers_;    // identities of peers that read, or come to
   std::set<std::string> undrained_;  // at the end: publishers that may have more; others have none
   std::string ticket_secret_;
+  std::function<std::size_t(const std::string&)> room_;
   std::vector<std::string> gone_;
   std::map<std::string, std::uint64_t> owed_;  // ACKs: what they say once all is written
   std::uint64_t malformed_ = 0;

@@ -150,6 +150,85 @@ TEST_CASE_METHOD(Fixture, "the number of peers is limited (R2)") {
   CHECK(socket.take("one more") == "REFUSED:too-many-peers");
   // One that is known may say it again.
   greet("p3", "client");
+  // Those from elsewhere have their own room.
+  link->handle("far", frames_of(hello_of("records/1", "collector", "x")),
+               {false, "remote/observe/eve"});
+  CHECK(socket.take("far") == "WELCOME");
+  // And room that was left is there again.
+  socket.gone.insert("p7");
+  for (unsigned i = 0; i < kQuietBeats; ++i) link->beat();
+  link->handle("one more", frames_of(hello_of("records/1", "client", "x")), true);
+  CHECK(socket.take("one more") == "WELCOME");
+}
+
+TEST_CASE_METHOD(Fixture, "a key from elsewhere has so many connections (R2a)") {
+  const auto hello = [&](const std::string& identity, const std::string& user) {
+    link->handle(identity, frames_of(hello_of("records/1", "collector", "x")), {false, user});
+    return socket.take(identity);
+  };
+  for (std::size_t i = 0; i < kMaxPeersOfKey; ++i)
+    REQUIRE(hello("e" + std::to_string(i), "remote/observe/eve") == "WELCOME");
+  CHECK(hello("one more", "remote/observe/eve") == "REFUSED:too-many-peers");
+  CHECK(hello("e3", "remote/observe/eve") == "WELCOME");
+  // Others don't miss it: another key, another role, the session's own.
+  CHECK(hello("a", "remote/observe/ann") == "WELCOME");
+  CHECK(hello("b", "remote/runner/hostb") == "WELCOME");
+  greet("own", "client");
+  // An identity of hers that another takes over counts for him.
+  CHECK(hello("e3", "remote/observe/ann") == "WELCOME");
+  CHECK(hello("one more", "remote/observe/eve") == "WELCOME");
+}
+
+TEST_CASE("the keys of one role leave other roles, and the session's machine, their room (R2a)") {
+  PeerCounts counts;
+  for (std::size_t key = 0; key < kMaxPeers / kMaxPeersOfKey; ++key) {
+    for (std::size_t i = 0; i < kMaxPeersOfKey; ++i)
+      counts.add("remote/observe/eve-" + std::to_string(key));
+  }
+  CHECK_FALSE(counts.has_room("remote/observe/ann"));
+  CHECK(counts.has_room("remote/control/ann"));
+  CHECK(counts.has_room("remote/runner/hostb"));
+  CHECK(counts.has_room(wire::kOwnerId));
+  // Who is to be enrolled comes by one key.
+  for (std::size_t i = 0; i < kMaxPeersEnrolling; ++i) {
+    REQUIRE(counts.has_room("enrols/observe/"));
+    counts.add("enrols/observe/");
+  }
+  CHECK_FALSE(counts.has_room("enrols/observe/"));
+  CHECK(counts.has_room("enrols/runner/"));
+  counts.remove("remote/observe/eve-3");
+  CHECK(counts.has_room("remote/observe/ann"));
+}
+
+TEST_CASE_METHOD(Fixture, "a reader that reads nothing gets nothing more until it has (R20a)") {
+  greet("a", "runner");
+  greet("r", "collector");
+  for (std::uint64_t i = 1; i <= 20; ++i) append("a", i);
+  (void)socket.take("a");
+  std::size_t room = RecordsLink::kMaxBatchBytes;
+  link->bound_by([&](const std::string& identity) { return identity == "r" ? room : 1u << 20; });
+  next("r", 1, 0);
+  CHECK(socket.take_one<wire::Batch>("r").records.size() == 10);
+  room = 0;
+  for (int i = 0; i < 1000; ++i) next("r", 1, i % 2 == 0 ? 0 : 30000);
+  append("a", 21);
+  CHECK(socket.take("r").empty());
+  CHECK(socket.take("a") == "ACK");  // who publishes misses nothing
+  REQUIRE(link->next_deadline().has_value());
+  clock.advance(RecordsLink::kFullRetry);
+  link->run_deadlines();
+  CHECK(socket.take("r").empty());
+  // Not at once again, for ever.
+  CHECK(*link->next_deadline() > clock.monotonic());
+  room = 1;
+  clock.advance(RecordsLink::kFullRetry);
+  link->run_deadlines();
+  const auto batch = socket.take_one<wire::Batch>("r");
+  CHECK((batch.records.size() == 1 && batch.next == 2));
+  // The rest comes as ever.
+  room = RecordsLink::kMaxBatchBytes;
+  next("r", 12, 0);
+  CHECK(socket.take_one<wire::Batch>("r").records.size() == 10);
 }
 
 TEST_CASE_METHOD(Fixture, "the session's own processes are nobody else (R2)") {

@@ -14,6 +14,7 @@
 #include "broker/fanout.h"
 #include "broker/record_log.h"
 #include "broker/records_link.h"
+#include "broker/under_way.h"
 #include "wire/listening.h"
 #include "wire/message_limit.h"
 #include "wire/reactor.h"
@@ -31,9 +32,10 @@ constexpr int kLingerMs = 500;
 // How long the answer to `revoke` gets, of somebody who is cut off and comes back.
 constexpr Duration kCutAfter = std::chrono::milliseconds(100);
 
-Send sender(wire::Socket& socket) {
-  return [&socket](const std::string& identity, std::string_view name, std::string body) {
-    if (socket.send_to(identity, name, std::move(body))) return Sent::kSent;
+HeldSend sender(wire::Socket& socket) {
+  return [&socket](const std::string& identity, std::string_view name, std::string body,
+                   std::shared_ptr<void> held) {
+    if (socket.send_to(identity, name, std::move(body), std::move(held))) return Sent::kSent;
     return errno == EHOSTUNREACH ? Sent::kGone : Sent::kFull;
   };
 }
@@ -51,14 +53,18 @@ class Service {
         records_socket_(sockets_.records.socket()), control_socket_(sockets_.control.socket()),
         fanout_(sockets_.live_in.socket(), sockets_.live_out.socket()),
         records_(
-            log_, {options.paths.id, options.epoch}, sender(records_socket_),
+            log_, {options.paths.id, options.epoch},
+            bounded(sender(records_socket_), batches_, wire::Batch::kName),
             [this](std::string_view type, std::string_view stamped) {
               fanout_.publish(type, stamped);
             },
             clock_),
         control_(
-            {options.paths.id, options.epoch}, sender(control_socket_),
-            [this] { return records_.peers(); }, clock_) {}
+            {options.paths.id, options.epoch},
+            bounded(sender(control_socket_), replies_, wire::Reply::kName),
+            [this] { return records_.peers(); }, clock_) {
+    records_.bound_by([this](const std::string& identity) { return batches_.room(identity); });
+  }
 
   void run() {
     reactor_.on_socket(records_socket_, [this] {
@@ -77,6 +83,8 @@ class Service {
     reactor_.every(std::chrono::milliseconds(kHeartbeatMs), [this] {
       records_.beat();
       control_.beat();
+      batches_.sweep();
+      replies_.sweep();
       report();
       after_event();
     });
@@ -204,6 +212,7 @@ class Service {
   wire::Socket& records_socket_;
   wire::Received received_;
   wire::Socket& control_socket_;
+  UnderWay batches_, replies_;
   Fanout fanout_;
   RecordsLink records_;
   ControlLink control_;

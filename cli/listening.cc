@@ -1,5 +1,6 @@
 #include "cli/listening.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <ctime>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/identity.h"
+#include "base/text.h"
 #include "base/try.h"
 #include "cli/sessions.h"
 #include "project/user_config.h"
@@ -35,6 +37,8 @@ using Json = nlohmann::json;
 // The version of join files.
 constexpr int kJoinVersion = 1;
 constexpr unsigned kMostOfOneName = 1000;
+constexpr std::size_t kLongestMachine = 48;
+constexpr std::size_t kLongestHost = 255;
 constexpr std::string_view kJoinRoles[] = {"runner", "observe", "control"};
 
 // The host as others reach it: one that listens everywhere is known by its name.
@@ -68,6 +72,11 @@ Result<wire::AccessKeys> make_keys() {
 // The enrolment keys' secret halves, by role: the access list has the public ones alone.
 std::string enrolment_path(const wire::SessionPaths& paths, std::string_view role) {
   return fmt::format("{}/access/enrol-{}", paths.state, role);
+}
+
+bool is_host(std::string_view text) {
+  return !text.empty() && text.size() <= kLongestHost &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c <= '~'; });
 }
 
 template <typename T>
@@ -194,6 +203,11 @@ Result<wire::JoinTicket> read_join_file(const std::string& path) {
   ticket.session = TRY(member<std::string>(json, "session", path));
   ticket.role = TRY(member<std::string>(json, "role", path));
   ticket.host = TRY(member<std::string>(json, "host", path));
+  // Both become parts of names: of a directory, of an endpoint.
+  if (!wire::is_session_id(ticket.session))
+    return fail("join", "bad-join", fmt::format("{}: 'session' is no id of a session", path));
+  if (!is_host(ticket.host))
+    return fail("join", "bad-join", fmt::format("{}: 'host' is no name or address", path));
   ticket.server_key = TRY(member<std::string>(json, "server-key", path));
   ticket.enrolment.public_key = TRY(member<std::string>(json, "enrolment-public-key", path));
   ticket.enrolment.secret_key = TRY(member<std::string>(json, "enrolment-secret-key", path));
@@ -259,7 +273,11 @@ Result<std::string> enrol(const wire::JoinTicket& ticket, const wire::EnrolArgum
     if (answer->error) return tl::unexpected<Error>(answer->error->to_error());
     return fail("join", "refused", fmt::format("Session {} refused to enrol", ticket.session));
   }
-  return TRY(wire::decode<wire::Enrolled>(answer->result.bytes)).name;
+  auto enrolled = TRY(wire::decode<wire::Enrolled>(answer->result.bytes));
+  if (!wire::is_enrolled_name(enrolled.name))
+    return fail("join", "bad-answer",
+                fmt::format("Session {} gives a name that can't be one", ticket.session));
+  return std::move(enrolled.name);
 }
 
 }  // namespace
@@ -273,10 +291,19 @@ std::string machine_name() {
                       c == '.' || c == '_' || c == '-';
     text += fine ? c : '-';
   }
-  return text.empty() || text.front() == '-' || text.front() == '.' ? "runner" + text : text;
+  if (text.empty() || text.front() == '-' || text.front() == '.') text.insert(0, "runner");
+  // A role is added to it, and a number.
+  return text.substr(0, kLongestMachine);
 }
 
 Result<JoinPlace> take_join_place(const std::string& session, const std::string& name) {
+  if (!wire::is_session_id(session))
+    return fail("join", "bad-join", "The join file's 'session' is no id of a session");
+  if (!wire::is_enrolled_name(name))
+    return fail(
+        "join", "bad-name",
+        fmt::format("'{}' can't be a name: it has 1 to {} letters, digits, '.', '_' and '-'",
+                    clean(name), wire::kLongestName));
   const std::string home = state_home() + "/joined";
   CHECK(make_directories(home, 0700));
   for (unsigned number = 1; number <= kMostOfOneName; ++number) {
@@ -309,9 +336,7 @@ Result<wire::Joined> join_session(const wire::JoinTicket& ticket, const std::str
   wire::EnrolArguments arguments;
   arguments.public_key = joined.keys.public_key;
   arguments.name = joined.name.empty() ? name : joined.name;
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  arguments.host = host;
+  arguments.host = machine_name();
   if (ticket.role == wire::text_of(wire::Role::kRunner)) {
     arguments.certificate = TRY(make_identity(directory, "tls", "sluice-runner")).fingerprint;
     CHECK(write_file_atomic(directory + "/cas.crt", ticket.cas_certificate, 0600));

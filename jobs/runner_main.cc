@@ -180,8 +180,12 @@ Status Service::start() {
   settings.hello.protocol = wire::kRecordsProtocol;
   records_ = TRY(wire::RecordPublisher::create(context_, reactor_, std::move(settings)));
   records_->on_acknowledged([this](std::uint64_t) { runner_->on_acknowledged(); });
-  records_->on_refused(
-      [](const Error& error) { log::error("the broker can't log: {}", error.str()); });
+  records_->on_refused([this](const Error& error) {
+    log::error("the broker can't log: {}", error.str());
+    // Nobody would learn what its jobs say, and somebody of its name is heard instead.
+    if (joined() && records_->stopped())
+      give_up("the session takes no records of this runner: " + error.message);
+  });
 
   // The scheduler's ENDING may be lost with its connection.
   if (joined()) {

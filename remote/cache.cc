@@ -14,6 +14,7 @@ namespace sluice::remote {
 namespace {
 
 constexpr std::int64_t kMessageLimit = std::int64_t{64} << 20;
+constexpr std::uint64_t kLookAfter = std::uint64_t{4} << 20;
 
 tl::unexpected<Error> bad_name(std::string_view uri) {
   return fail("server", "bad-name",
@@ -40,9 +41,9 @@ Result<T> or_bad_name(Result<T> result, std::string_view uri) {
 
 }  // namespace
 
-Cache::Cache(store::Cas cas, std::uint64_t quota)
-    : cas_(std::move(cas)), quota_(quota), complete_(cas_), artifacts_(cas_, &complete_),
-      sources_(cas_, &complete_) {}
+Cache::Cache(store::Cas cas, store::Space space, std::uint64_t quota)
+    : cas_(std::move(cas)), space_(std::move(space)), quota_(quota), complete_(cas_),
+      artifacts_(cas_, &complete_), sources_(cas_, &complete_) {}
 
 Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::uint64_t quota) {
   store::CasOptions options;
@@ -52,7 +53,8 @@ Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::ui
   CHECK(cas.sweep_temporary());
   // The empty blob, which everybody may refer to without ever sending it.
   CHECK(cas.add(""));
-  std::unique_ptr<Cache> cache(new Cache(std::move(cas), quota));
+  auto space = TRY(store::Space::open(directory));
+  std::unique_ptr<Cache> cache(new Cache(std::move(cas), std::move(space), quota));
   if (quota > 0) {
     auto usage = TRY(store::used(directory));
     cache->used_ = usage.total();
@@ -62,15 +64,42 @@ Result<std::unique_ptr<Cache>> Cache::open(const std::string& directory, std::ui
 }
 
 Status Cache::fits(std::int64_t bytes) const {
-  if (quota_ == 0 || bytes <= 0 || static_cast<std::uint64_t>(bytes) <= quota_) return {};
+  if (bytes <= 0) return {};
+  const auto wanted = static_cast<std::uint64_t>(bytes);
+  if (quota_ != 0 && wanted > quota_)
+    return fail("server", "full",
+                fmt::format("{} bytes are more than the quota of {}", bytes, quota_));
+  const auto most = TRY(space_.allowed(space_.used().value_or(0)));
+  if (!most || wanted <= *most) return {};
   return fail("server", "full",
-              fmt::format("{} bytes are more than the quota of {}", bytes, quota_));
+              fmt::format("{} bytes are more than the {} that the store may use", bytes, *most));
+}
+
+// What lies here unfinished takes room on the disk and is no part of what the store uses.
+Status Cache::disk_has_room() {
+  const store::CacheLimits limits = space_.limits();
+  if (limits.quota != 0 && incoming_ > limits.quota)
+    return fail("server", "full",
+                fmt::format("{} bytes of blobs that are not whole yet are on their way already",
+                            incoming_));
+  const std::uint64_t used = space_.used().value_or(0);
+  const auto most = TRY(space_.allowed(used));
+  if (!most || used < *most) return {};
+  if (store::expire_for(cas_.cachedir(), 1)) {
+    space_.remove(1);
+    return {};
+  }
+  return fail("server", "full", "The disk has no more left than is to stay free there");
 }
 
 Status Cache::receiving(std::uint64_t bytes) {
-  if (quota_ == 0) return {};
   const std::lock_guard guard(lock_);
-  if (bytes > quota_ - std::min(quota_, incoming_)) {
+  since_look_ += bytes;
+  if (since_look_ >= kLookAfter) {
+    CHECK(disk_has_room());
+    since_look_ = 0;
+  }
+  if (quota_ != 0 && bytes > quota_ - std::min(quota_, incoming_)) {
     return fail("server", "full",
                 fmt::format("{} bytes of blobs that are not whole yet are on their way already",
                             incoming_));
@@ -80,7 +109,6 @@ Status Cache::receiving(std::uint64_t bytes) {
 }
 
 void Cache::received(std::uint64_t bytes) {
-  if (quota_ == 0) return;
   const std::lock_guard guard(lock_);
   incoming_ -= std::min(incoming_, bytes);
 }

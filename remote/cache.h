@@ -20,6 +20,7 @@
 #include "store/cas.h"
 #include "store/complete.h"
 #include "store/sources.h"
+#include "store/space.h"
 #include "store/sync.h"
 
 namespace sluice::remote {
@@ -54,10 +55,13 @@ class Cache {
   // until half of the quota would be free without it, so that room isn't looked for with each blob.
   // "full" when that isn't enough; then the blob is removed again.
   Status kept(const Digest& digest);
-  // An error, "full", when there can't be room for a blob of that size, whatever goes.
+  // An error, "full", when there can't be room for a blob of that size, whatever goes: by the
+  // quota, and by the limits of whose store it is (store/space.h).
   Status fits(std::int64_t bytes) const;
   // Counts bytes of a blob that isn't whole yet, of which as much as the quota may lie here in all:
-  // "full" when it would be more. received() takes them off, when the blob is whole or given up.
+  // "full" when it would be more, or when the disk would have less left than the store's limits say
+  // although what was used least recently went. received() takes them off, when the blob is whole
+  // or given up.
   Status receiving(std::uint64_t bytes);
   void received(std::uint64_t bytes);
   // What a name stands for; nothing when not all that it names is there any more.
@@ -69,12 +73,14 @@ class Cache {
   Status put_directory(std::string_view uri, const Digest& root);
 
  private:
-  Cache(store::Cas cas, std::uint64_t quota);
+  Cache(store::Cas cas, store::Space space, std::uint64_t quota);
+  Status disk_has_room();
   Result<std::optional<Digest>> named(Result<std::optional<std::string>> message);
   void stored();
   Status make_room(const Digest& digest);
 
   store::Cas cas_;
+  store::Space space_;
   Backing* backing_ = nullptr;
   const std::uint64_t quota_;
   std::mutex lock_;  // of all below
@@ -84,6 +90,7 @@ class Cache {
   store::SyncLimiter sync_;
   std::uint64_t used_ = 0;
   std::uint64_t incoming_ = 0;
+  std::uint64_t since_look_ = 0;  // bytes that have come since the disk was looked at
 };
 
 }  // namespace sluice::remote

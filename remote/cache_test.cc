@@ -154,5 +154,35 @@ TEST_CASE("The quota: what was used least recently goes, with the names that nee
   must(cache->receiving(400'001));
 }
 
+TEST_CASE("What comes leaves the disk as much as the store's limits say (access.md A32)") {
+  Place place;
+  auto cache = must(Cache::open(place / "served", 0));
+  constexpr std::int64_t kHuge = std::int64_t{1} << 50;
+  // Nobody has said any.
+  must(cache->fits(kHuge));
+  must(cache->receiving(std::uint64_t{8} << 20));
+  cache->received(std::uint64_t{8} << 20);
+
+  must(store::limit_store(place / "served", {.reserved = 1}));
+  CHECK(reason(cache->fits(kHuge)) == "server/full");
+  must(cache->fits(1 << 20));
+  must(cache->receiving(std::uint64_t{8} << 20));
+  cache->received(std::uint64_t{8} << 20);
+  // More is to stay free than there is on any disk: nothing comes, neither in parts nor whole.
+  must(store::limit_store(place / "served", {.reserved = std::uint64_t{1} << 60}));
+  CHECK(reason(cache->fits(1)) == "server/full");
+  CHECK(reason(cache->receiving(std::uint64_t{8} << 20)) == "server/full");
+  CHECK(reason(cache->receiving(1)) == "server/full");  // nor by small parts
+  CHECK(reason(cache->cas().add("a few words")) == "cas/cache-too-full");
+
+  must(store::limit_store(place / "served", {.quota = std::uint64_t{32} << 20}));
+  CHECK(reason(cache->fits(std::int64_t{33} << 20)) == "server/full");
+  must(cache->receiving(std::uint64_t{30} << 20));
+  must(cache->receiving(std::uint64_t{3} << 20));
+  CHECK(reason(cache->receiving(std::uint64_t{2} << 20)) == "server/full");
+  cache->received(std::uint64_t{33} << 20);
+  must(cache->receiving(std::uint64_t{5} << 20));
+}
+
 }  // namespace
 }  // namespace sluice::remote

@@ -40,7 +40,7 @@ grpc::Status to_status(const Error& error, bool precondition = false) {
       reason == "bad-artifact" || reason == "bad-source") {
     code = grpc::StatusCode::INVALID_ARGUMENT;
   }
-  if (reason == "full" || reason == "enospc" || reason == "edquot")
+  if (reason == "full" || reason == "cache-too-full" || reason == "enospc" || reason == "edquot")
     code = grpc::StatusCode::RESOURCE_EXHAUSTED;
   return {code, error.message};
 }

@@ -19,6 +19,8 @@ namespace {
 
 // An Artifact message, and the YAML of its metadata, are held in memory.
 constexpr std::int64_t kMostMessage = std::int64_t{64} << 20;
+// A log that is copied to where people read logs; of a longer one its end is kept.
+constexpr std::int64_t kMostLog = std::int64_t{1} << 30;
 
 tl::unexpected<Error> bad(std::string message) {
   return fail("remote", "bad-result", std::move(message));
@@ -97,7 +99,8 @@ Status write_log(store::Cas& cas, const model::Digest& log, std::string_view tai
                  const std::string& path) {
   if (path.empty() || (log.empty() && tail.empty())) return {};
   CHECK(make_directories(path.substr(0, path.rfind('/'))));
-  if (store::valid_digest(log)) {
+  const bool too_long = log.size > kMostLog;
+  if (store::valid_digest(log) && !too_long) {
     const std::string part = path + ".part";
     const UniqueFd fd(
         ::open(part.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666));
@@ -108,8 +111,10 @@ Status write_log(store::Cas& cas, const model::Digest& log, std::string_view tai
   }
   if (tail.empty()) return {};
   return write_file_atomic(
-      path,
-      fmt::format("(The log stayed on the machine that built; this is its end.)\n{}\n", tail));
+      path, fmt::format("({}; this is its end.)\n{}\n",
+                        too_long ? fmt::format("The log has {} bytes, and wasn't copied", log.size)
+                                 : "The log stayed on the machine that built",
+                        tail));
 }
 
 }  // namespace sluice::scheduler

@@ -1,6 +1,8 @@
 // What is taken from a runner that has a store of its own, and what isn't: with a real store.
 #include "scheduler/adoption.h"
 
+#include <filesystem>
+
 #include <catch2/catch.hpp>
 
 #include "scheduler/store_view.h"
@@ -197,6 +199,16 @@ TEST_CASE("A log that was sent lies where the session's logs lie; else its end d
   must(sent.cas.remove(log));
   must(sent.view->keep_log(log, "two", path));
   CHECK_THAT(must(read_file(path)), Catch::Matchers::EndsWith("its end.)\ntwo\n"));
+  // Of one that is very long the end is kept; what is there isn't even looked at.
+  const model::Digest huge{std::string(64, 'a'), (std::int64_t{1} << 30) + 1};
+  const std::string object = sent.cas.object_path(huge);
+  must(make_directories(object.substr(0, object.rfind('/'))));
+  must(write_file_atomic(object, ""));
+  std::filesystem::resize_file(object, (std::uintmax_t{1} << 30) + 1);
+  must(sent.view->keep_log(huge, "the end of much", path));
+  CHECK_THAT(must(read_file(path)), Catch::Matchers::EndsWith("its end.)\nthe end of much\n"));
+  CHECK_THAT(must(read_file(path)), Catch::Matchers::Contains("1073741825 bytes"));
+  CHECK(path_exists(object));  // nobody hashed it
   must(sent.view->keep_log({"../x", 1}, "three", path));
   CHECK(sent.view->log_tail(path, 1) == "three");
   must(sent.view->keep_log({}, "", sent.place / "logs/none"));

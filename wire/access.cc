@@ -184,6 +184,14 @@ std::optional<PeerIdentity> identity_of(std::string_view user_id) {
   return PeerIdentity{true, *role, how == "enrols", std::string(user_id.substr(second + 1))};
 }
 
+bool is_enrolled_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestName && name.front() != '-' &&
+         name.front() != '.' && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
 bool may_connect(const AccessEntry& entry, std::string_view endpoint) {
   const auto role = role_of(entry.role);
   if (!role || *role == Role::kOwner) return false;

@@ -8,6 +8,7 @@
 //   access/cas.key, access/cas.crt   PEM: what sluice-cas serves the session's store with
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -136,6 +137,12 @@ inline constexpr std::string_view kOwnerId = "owner";
 std::string user_id_of(const AccessEntry& entry);
 // std::nullopt: nobody whom the handler has let in.
 std::optional<PeerIdentity> identity_of(std::string_view user_id);
+
+// Whether somebody who was enrolled may be called so: 1 to 64 letters, digits, '.', '_' and '-', of
+// which the first is neither '.' nor '-'. A name is part of paths, endpoints' user ids and lines on
+// a terminal.
+inline constexpr std::size_t kLongestName = 64;
+bool is_enrolled_name(std::string_view name);
 
 // Whether a key of that kind may connect to the session's socket `endpoint` ("records", "jobs").
 bool may_connect(const AccessEntry& entry, std::string_view endpoint);

@@ -1,5 +1,8 @@
 #include "wire/events.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include <fmt/format.h>
 
 #include "base/credentials.h"
@@ -60,6 +63,78 @@ std::string pack_event(const EventHead& head, const std::vector<std::string_view
   parts.push_back(own);
   parts.insert(parts.end(), sections.begin(), sections.end());
   return join_maps(parts);
+}
+
+namespace {
+
+struct Cut {
+  std::size_t text, items;  // bytes of a text, entries of a list
+};
+
+std::string cut_text(std::string_view text, std::size_t most) {
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return fmt::format("{}… (cut: it had {} bytes)", text.substr(0, end), text.size());
+}
+
+void write_cut(Writer& writer, const Value& value, const Cut& cut) {
+  std::string_view text;
+  if (value.get_string(text) && text.size() > cut.text) {
+    writer.string(cut_text(text, cut.text));
+  } else if (value.get_binary(text) && text.size() > cut.text) {
+    writer.binary(text.substr(0, cut.text));
+  } else if (value.is_array()) {
+    std::size_t left = std::min(value.size(), cut.items);
+    writer.array(left);
+    for (const Value item : value.items()) {
+      if (left-- == 0) break;
+      write_cut(writer, item, cut);
+    }
+  } else if (value.is_map()) {
+    writer.map(value.size());
+    for (const auto& [key, inner] : value.entries()) {
+      writer.raw(key.packed());
+      write_cut(writer, inner, cut);
+    }
+  } else {
+    writer.raw(value.packed());
+  }
+}
+
+// More of each until it fits.
+constexpr Cut kCuts[] = {
+    {1u << 20, SIZE_MAX}, {64u << 10, SIZE_MAX}, {4096, SIZE_MAX}, {1024, 16384}, {256, 1024}};
+
+}  // namespace
+
+std::string fit_event(std::string packed, std::size_t most) {
+  if (packed.size() <= most) return packed;
+  Limits limits;
+  limits.bytes = limits.items = limits.string = limits.values = SIZE_MAX;
+  const auto document = Document::parse(packed, limits);
+  EventHead head;
+  if (document && document->root().is_map()) {
+    const Value root = document->root();
+    for (const Cut& cut : kCuts) {
+      std::string out;
+      Writer writer(out);
+      writer.map(root.size() + 1);
+      for (const auto& [key, value] : root.entries()) {
+        writer.raw(key.packed());
+        write_cut(writer, value, cut);
+      }
+      writer.string("cut");
+      writer.unsigned_integer(packed.size());
+      if (out.size() <= most) return out;
+    }
+    if (const Value type = root.find("type"); type.valid()) (void)type.get_string(head.type);
+    if (const Value time = root.find("time"); time.valid()) (void)time.get(head.time);
+  }
+  const std::string text = fmt::format("An event of {} bytes was left out: a record has at most {}",
+                                       packed.size(), most);
+  head.level = "bug";
+  head.text = text;
+  return pack_head(head);
 }
 
 std::string subtasks_processed(std::size_t count, bool known, std::int64_t elapsed) {

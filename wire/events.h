@@ -401,6 +401,14 @@ std::string pack_head(const EventHead& head);
 // The whole event: head and sections ({..} maps) joined.
 std::string pack_event(const EventHead& head, const std::vector<std::string_view>& sections);
 
+// Bytes of a record that the log takes, at most.
+inline constexpr std::size_t kMaxRecord = 16u << 20;
+
+// The event as it is, when it has no more than `most` bytes. Else its texts are cut, and its lists
+// as far as that isn't enough; `cut` says how many bytes it had. Of one that can't be made to fit
+// that it is left out is said by another of its type and time.
+std::string fit_event(std::string packed, std::size_t most = kMaxRecord);
+
 // The detail of an activity that took longer than 3 s (`elapsed`: ns), as BuildStream has it: how
 // many subtasks it had; "" of others. `known`: it was known before how many there would be.
 std::string subtasks_processed(std::size_t count, bool known, std::int64_t elapsed);

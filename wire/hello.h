@@ -15,6 +15,9 @@ inline constexpr std::string_view kJobsProtocol = "jobs/1";
 // REFUSED's reason for what can't be decoded.
 inline constexpr std::string_view kMalformed = "malformed";
 
+// REFUSED's reason for whom there is no room at the moment.
+inline constexpr std::string_view kTooManyPeers = "too-many-peers";
+
 // The empty frame by which a ROUTER greets a new connection. `Frames`: a container of strings.
 template <typename Frames>
 bool is_probe(const Frames& frames) {

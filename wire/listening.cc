@@ -36,6 +36,11 @@ Result<Listening> Listening::create(Context& context, SocketKind kind,
   options.router_mandatory = kind == SocketKind::kRouter;
   options.probe_router = kind == SocketKind::kRouter;
   options.linger_ms = linger_ms;
+  // Whoever subscribes has what he subscribes to kept by ZeroMQ, a node for each byte, before
+  // anybody is asked.
+  const bool to_subscribers = kind == SocketKind::kXPub;
+  if (to_subscribers) options.max_message = kMostOfSubscriber;
+  options.each_subscription = to_subscribers;
   if (const auto fd = service.listening.find(std::string(name)); fd != service.listening.end()) {
     CHECK(make_nonblocking(fd->second, name));
     options.use_fd = fd->second;
@@ -45,6 +50,8 @@ Result<Listening> Listening::create(Context& context, SocketKind kind,
   if (const auto fd = service.listening.find(tcp_name(name)); fd != service.listening.end()) {
     CHECK(make_nonblocking(fd->second, name));
     listening.tcp_fd_ = fd->second;
+    if (to_subscribers) listening.tcp_most_ = kMostOfSubscriber;
+    if (kind == SocketKind::kXSub) listening.tcp_most_ = kMostOfLive;
     listening.server_secret_ = TRY(read_access_keys(service.paths.state)).server.secret_key;
   }
   return listening;
@@ -59,7 +66,7 @@ Status Listening::open() {
 Status Listening::bind_remote() {
   const int fd = ::fcntl(tcp_fd_, F_DUPFD_CLOEXEC, 3);
   if (fd < 0) return fail_errno(errno, fmt::format("--listen {}", tcp_name(name_)));
-  tcp_ = TRY(socket_.bind_curve("tcp://127.0.0.1:0", name_, server_secret_, fd));
+  tcp_ = TRY(socket_.bind_curve("tcp://127.0.0.1:0", name_, server_secret_, fd, tcp_most_));
   return {};
 }
 

@@ -17,6 +17,11 @@ namespace sluice::wire {
 // Lives in the thread of its socket.
 class Listening {
  public:
+  // Bytes of a frame that a subscriber's socket may send, which says topics alone (and takes part
+  // in the handshake), and a publisher of live events from elsewhere.
+  static constexpr std::int64_t kMostOfSubscriber = 1024;
+  static constexpr std::int64_t kMostOfLive = 512 << 10;
+
   // A socket of `kind` for the endpoint `name`, not bound yet.
   static Result<Listening> create(Context& context, SocketKind kind, const ServiceOptions& service,
                                   std::string_view name, int linger_ms);
@@ -37,6 +42,7 @@ class Listening {
   int tcp_fd_ = -1;  // the supervisor's: each listener of ZeroMQ's gets a duplicate
   std::string server_secret_;
   std::string tcp_;  // as bound
+  std::int64_t tcp_most_ = kMostFrameBytes;
 };
 
 // Whether the session listens on TCP with one of the sockets in `names`; then that strangers are

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -26,6 +27,7 @@ std::atomic<std::uint64_t> resets{0};
 // What connections with CURVE have sent of a message that isn't complete, by where libzmq has the
 // connection's key. A connection is one I/O thread's from its handshake on.
 thread_local std::unordered_map<const unsigned char*, FrameCount> curve_counts;
+thread_local std::unordered_map<const unsigned char*, Subscriptions> curve_subscriptions;
 // In front of a frame's content, within what is encrypted; its bits aren't those of ZMTP's header.
 constexpr unsigned char kCurveMore = 1, kCurveCommand = 2;
 constexpr unsigned long long kCurveMacBytes = 16;
@@ -40,6 +42,17 @@ void put(int fd, MessageMeter* meter) {
   auto* const at = place(fd);
   // What a wider table would be needed for isn't metered: no session has so many peers.
   delete (at != nullptr ? at->exchange(meter) : meter);
+}
+
+// Whether a connection that was accepted may stay. Descriptors are given out from the lowest on.
+bool has_room(int fd) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || static_cast<rlim_t>(fd) < files.rlim_cur / 2)
+    return true;
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  return ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+         own.ss_family == AF_UNIX;
 }
 
 }  // namespace
@@ -86,6 +99,39 @@ bool FrameCount::take(bool more, std::uint64_t bytes) {
   return true;
 }
 
+namespace {
+
+constexpr std::string_view kSubscribe = "\x09SUBSCRIBE", kCancel =
+                                                             "\x06"
+                                                             "CANCEL";
+
+}  // namespace
+
+bool Subscriptions::concerned(bool command, std::string_view content) {
+  if (command) return content.starts_with(kSubscribe) || content.starts_with(kCancel);
+  return !content.empty() && static_cast<unsigned char>(content.front()) <= 1;
+}
+
+bool Subscriptions::take(bool command, std::string_view content) {
+  if (!concerned(command, content)) return true;
+  const bool begins = command ? content.starts_with(kSubscribe) : content.front() == 1;
+  const std::string_view topic = content.substr(!command ? 1
+                                                : begins ? kSubscribe.size()
+                                                         : kCancel.size());
+  const auto known = topics_.find(topic);
+  if (!begins) {
+    if (known == topics_.end()) return false;
+    bytes_ -= topic.size();
+    topics_.erase(known);
+    return true;
+  }
+  if (known != topics_.end()) return true;
+  if (topics_.size() >= kMostTopics || topic.size() > kMostBytes - bytes_) return false;
+  bytes_ += topic.size();
+  topics_.emplace(topic);
+  return true;
+}
+
 // Its header is there. False: it is one too many, or too long beside those before it.
 bool MessageMeter::begin_frame() {
   left_ = length_;
@@ -108,6 +154,12 @@ int __real_close(int fd);
 
 int __wrap_accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
   const int accepted = __real_accept4(fd, address, length, flags);
+  if (accepted >= 0 && !sluice::wire::has_room(accepted)) {
+    __real_close(accepted);
+    ++sluice::wire::resets;
+    errno = ECONNABORTED;
+    return -1;
+  }
   if (accepted >= 0) sluice::wire::put(accepted, new sluice::wire::MessageMeter);
   return accepted;
 }
@@ -140,6 +192,7 @@ int __real_crypto_box_open_easy_afternm(unsigned char* text, const unsigned char
 int __wrap_crypto_box_beforenm(unsigned char* key, const unsigned char* public_key,
                                const unsigned char* secret_key) {
   sluice::wire::curve_counts.erase(key);
+  sluice::wire::curve_subscriptions.erase(key);
   return __real_crypto_box_beforenm(key, public_key, secret_key);
 }
 
@@ -152,7 +205,19 @@ int __wrap_crypto_box_open_easy_afternm(unsigned char* text, const unsigned char
   const int opened = __real_crypto_box_open_easy_afternm(text, box, size, nonce, key);
   if (opened != 0 || size <= kCurveMacBytes) return opened;
   const unsigned char flags = text[0];
-  if ((flags & kCurveCommand) != 0) return opened;
+  const bool command = (flags & kCurveCommand) != 0;
+  const std::string_view content(reinterpret_cast<const char*>(text) + 1,
+                                 size - kCurveMacBytes - 1);
+  if (Subscriptions::concerned(command, content)) {
+    const auto said = curve_subscriptions.try_emplace(key).first;
+    const bool good = said->second.take(command, content);
+    if (!good || said->second.empty()) curve_subscriptions.erase(said);
+    if (!good) {
+      ++resets;
+      return -1;
+    }
+  }
+  if (command) return opened;
   const bool more = (flags & kCurveMore) != 0;
   auto count = curve_counts.find(key);
   if (count == curve_counts.end()) {

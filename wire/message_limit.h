@@ -10,12 +10,19 @@
 // connection costs a look into a table.
 //
 // With CURVE each frame looks like a message from outside. There frames are counted as libzmq has
-// them decrypted, which the linker gives this library in the same way.
+// them decrypted, which the linker gives this library in the same way; and what such a connection,
+// which is a stranger's machine's, subscribes to is followed there (Subscriptions).
+//
+// Connections from elsewhere are accepted only while half of the process's descriptors are left:
+// libzmq ends the process when there is none for the session's own.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace sluice::wire {
 
@@ -31,6 +38,27 @@ class FrameCount {
  private:
   std::size_t frames_ = 0;
   std::uint64_t bytes_ = 0;  // of the frames' bodies
+};
+
+// What one connection subscribes to. libzmq's XPUB keeps topics in a tree with a node for each
+// byte, as many as a peer says; and passes on that a topic isn't wanted any more when somebody says
+// so who never wanted it, while others do.
+class Subscriptions {
+ public:
+  static constexpr std::size_t kMostTopics = 1024;
+  static constexpr std::size_t kMostBytes = 64u << 10;
+
+  // Takes a frame's content, which may say a subscription or its end ("\1TOPIC" and "\0TOPIC", or
+  // the commands SUBSCRIBE and CANCEL). False: these are too many, or it takes back what it hasn't
+  // said.
+  bool take(bool command, std::string_view content);
+  bool empty() const { return topics_.empty(); }
+  // Whether take() would look at that at all.
+  static bool concerned(bool command, std::string_view content);
+
+ private:
+  std::set<std::string, std::less<>> topics_;
+  std::size_t bytes_ = 0;
 };
 
 // Follows the bytes of one connection from its first on (rfc.zeromq.org/spec/23: a greeting of 64

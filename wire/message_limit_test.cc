@@ -75,6 +75,45 @@ TEST_CASE("a message without end is over the limit (records R5a)") {
   CHECK_FALSE(take(meter, frame(0, "")));
 }
 
+TEST_CASE("a connection takes back what it subscribes to, and nothing else (records R51b)") {
+  const std::string subscribe = "\x09SUBSCRIBE", cancel = std::string("\x06") + "CANCEL";
+  const auto text = [](char what, const std::string& topic) { return what + topic; };
+  Subscriptions said;
+  CHECK(said.take(false, text(1, "status/")));
+  CHECK(said.take(false, text(1, "status/")));  // once more is the same
+  CHECK(said.take(true, subscribe + "log/7/"));
+  CHECK(said.take(false, text(1, "")));
+  CHECK(said.take(false, text(0, "status/")));
+  CHECK_FALSE(said.take(false, text(0, "status/")));
+  CHECK_FALSE(said.take(true, cancel + "status/"));
+  CHECK(said.take(true, cancel + "log/7/"));
+  CHECK_FALSE(said.take(false, text(0, "log/7/")));
+  CHECK_FALSE(said.empty());
+  CHECK(said.take(true, cancel));
+  CHECK(said.empty());
+  // Whatever else is said is none.
+  for (const std::string other : {"HELLO", "", "\x81", "\x09SUBSCRIB", "status/"}) {
+    CHECK(said.take(false, other));
+    CHECK(said.take(true, other));
+  }
+  CHECK(said.take(true, text(0, "x")));
+  CHECK(said.empty());
+}
+
+TEST_CASE("a connection subscribes to so much (records R51c)") {
+  Subscriptions many;
+  for (std::size_t i = 0; i < Subscriptions::kMostTopics; ++i)
+    REQUIRE(many.take(false, "\1" + std::to_string(i)));
+  CHECK_FALSE(many.take(false, "\1x"));
+  CHECK(many.take(false, std::string(1, '\0') + "7"));
+  CHECK(many.take(false, "\1x"));
+
+  Subscriptions wide;
+  REQUIRE(wide.take(false, "\1" + std::string(Subscriptions::kMostBytes - 10, 'x')));
+  CHECK_FALSE(wide.take(false, "\1" + std::string(11, 'y')));
+  CHECK(wide.take(false, "\1" + std::string(10, 'y')));
+}
+
 TEST_CASE("what is no ZMTP 3 isn't followed, and isn't let in") {
   MessageMeter old, text;
   CHECK_FALSE(take(old, greeting(2)));

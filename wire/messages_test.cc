@@ -11,7 +11,9 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "tests/support/wire_samples.h"
+#include "wire/events.h"
 #include "wire/job_messages.h"
 
 using namespace sluice;
@@ -47,6 +49,86 @@ TEST_CASE("every message has the bytes that it always had") {
     CHECK(now_line == then_line);
   }
   CHECK(*golden == now);
+}
+
+TEST_CASE("an event that is too large is cut where it is, and says so (records R17a)") {
+  const auto packed = [](std::string text, std::string detail) {
+    ElementSection element;
+    element.name = "a.bst";
+    JobSection job;
+    job.id = 7;
+    job.attempt = 2;
+    job.runner = "hostb";
+    return pack_event(
+        {.type = "job.message", .time = 5, .level = "info", .text = text, .detail = detail},
+        {pack_section("element", element), pack_section("job", job)});
+  };
+  // What fits stays as it is.
+  const std::string small = packed("a", std::string(10'000, 'x'));
+  CHECK(fit_event(small) == small);
+  CHECK(fit_event(small, small.size()) == small);
+  CHECK(fit_event(small, small.size() - 1) != small);
+
+  const std::string large = packed("a", std::string(2 << 20, 'x') + std::string(2 << 20, 'y'));
+  const std::string fits = fit_event(large, 2 << 20);
+  CHECK(fits.size() <= (2u << 20));
+  const auto event = decode_event(fits);
+  REQUIRE(event.has_value());
+  CHECK(event->type == "job.message");
+  CHECK(event->time == 5);
+  CHECK(event->text == "a");
+  CHECK(event->detail == std::string(1 << 20, 'x') + "… (cut: it had 4194304 bytes)");
+  // A ticket is of these.
+  CHECK((event->job->id == 7 && event->job->attempt == 2 && event->job->runner == "hostb"));
+  CHECK(event->element->name == "a.bst");
+  std::uint64_t had = 0;
+  CHECK((Document::parse(fits)->root().find("cut").get(had) && had == large.size()));
+
+  // A character isn't cut in two.
+  std::string wide = "x";
+  while (wide.size() < (4u << 20)) wide += "ä";
+  const auto cut = decode_event(fit_event(packed(wide, ""), 2 << 20));
+  CHECK(cut->text.starts_with("xää"));
+  CHECK(valid_utf8(cut->text) == cut->text);
+
+  // Long lists are cut, too.
+  std::string many;
+  Writer writer(many);
+  writer.map(4);
+  writer.string("v");
+  writer.unsigned_integer(kEventVersion);
+  writer.string("type");
+  writer.string("run.started");
+  writer.string("time");
+  writer.unsigned_integer(9);
+  writer.string("names");
+  writer.array(300'000);
+  for (int i = 0; i < 300'000; ++i) writer.string("element-" + std::to_string(i));
+  const std::string fewer = fit_event(many, 1 << 20);
+  CHECK(fewer.size() <= (1u << 20));
+  const auto list = Document::parse(fewer);
+  CHECK(list->root().find("names").size() == 16384);
+  const auto shorter = decode_event(fewer);
+  REQUIRE(shorter.has_value());
+  CHECK(shorter->time == 9);
+
+  // And where nothing helps, that is what is said.
+  std::string wild;
+  Writer keys(wild);
+  keys.map(20'002);
+  keys.string("type");
+  keys.string("message");
+  keys.string("time");
+  keys.unsigned_integer(11);
+  for (int i = 0; i < 20'000; ++i) {
+    keys.string("key-" + std::to_string(i));
+    keys.nil();
+  }
+  const auto left_out = decode_event(fit_event(wild, 100'000));
+  REQUIRE(left_out.has_value());
+  CHECK(left_out->type == "message");
+  CHECK(left_out->time == 11);
+  CHECK(left_out->text.starts_with("An event of "));
 }
 
 TEST_CASE("every message has a sample") {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "wire/events.h"
 #include "wire/link.h"
 
 namespace sluice::wire {
@@ -36,7 +37,7 @@ class Publisher final : public RecordPublisher {
     callbacks.on_message = [this](std::string_view name, std::string_view body) {
       handle(name, body);
     };
-    callbacks.count = [this] { return last(); };
+    callbacks.count = [this] { return count(); };
     callbacks.on_beat = [this](unsigned) { beat(); };
     link_ = TRY(
         Link::create(context, reactor_, settings.endpoint, settings.hello, std::move(callbacks)));
@@ -46,11 +47,18 @@ class Publisher final : public RecordPublisher {
   std::uint64_t publish(std::string_view type, std::string packed_event,
                         std::string_view ticket) override {
     assert(skip_value(packed_event) && skip_value(packed_event)->empty());
-    ring_.push_back({std::string(type), Blob{std::move(packed_event)}, std::string(ticket)});
+    if (stopped_) {
+      sent_ = ++acknowledged_;
+    } else {
+      // The broker refuses a publisher for good that says what can't be logged.
+      ring_.push_back(
+          {std::string(type), Blob{fit_event(std::move(packed_event))}, std::string(ticket)});
+    }
     if (flush_timer_ == 0) {
       flush_timer_ = reactor_.after(Duration::zero(), [this] {
         flush_timer_ = 0;
-        flush();
+        if (!stopped_) return flush();
+        if (on_acknowledged_) on_acknowledged_(acknowledged_);
       });
     }
     return last();
@@ -64,6 +72,7 @@ class Publisher final : public RecordPublisher {
 
   std::uint64_t acknowledged() const override { return acknowledged_; }
   std::uint64_t last() const override { return acknowledged_ + ring_.size(); }
+  bool stopped() const override { return stopped_; }
   bool full() const override { return ring_.size() >= limit_; }
   void on_acknowledged(std::function<void(std::uint64_t)> callback) override {
     on_acknowledged_ = std::move(callback);
@@ -163,7 +172,8 @@ class Publisher final : public RecordPublisher {
       }
     } else if (name == Refused::kName) {
       const auto refused = decode<Refused>(body);
-      if (refused)
+      // HELLO is said again after some beats: others leave.
+      if (refused && refused->reason != kTooManyPeers)
         stop(Error{"wire",
                    refused->reason,
                    "the broker refused this publisher: " + refused->reason,
@@ -172,7 +182,7 @@ class Publisher final : public RecordPublisher {
     } else if (name == Ending::kName) {
       // Says at once where we end, so that the broker need not wait for more.
       flush();
-      link_->send(Heartbeat::kName, encode(Heartbeat{last()}));
+      link_->send(Heartbeat::kName, encode(Heartbeat{count()}));
       if (on_ending_) on_ending_();
     }
   }
@@ -206,9 +216,14 @@ class Publisher final : public RecordPublisher {
                  {}};
   }
 
+  // What the broker need not wait for is nothing that it is told of.
+  std::uint64_t count() const { return stopped_ ? 0 : last(); }
+
+  // What was published is lost, and nobody can wait for it.
   void stop(Error error) {
     if (std::exchange(stopped_, true)) return;
     if (on_refused_) on_refused_(error);
+    acknowledge(last());
   }
 
   Reactor& reactor_;

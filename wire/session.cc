@@ -27,12 +27,6 @@ namespace {
 constexpr std::size_t kMaxSocketPath = 107;
 constexpr std::size_t kLongestName = 8;  // of kEndpoints
 
-bool good_id(std::string_view id) {
-  return !id.empty() && id.size() <= 40 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
 std::string parent_of(const std::string& path) {
   return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
 }
@@ -127,11 +121,11 @@ Result<SessionPaths> SessionPaths::of(std::string_view id) {
     paths.state = id;
     paths.joined = std::make_shared<const Joined>(TRY(read_joined(paths.state)));
     paths.id = paths.joined->ticket.session;
-    if (!good_id(paths.id))
+    if (!is_session_id(paths.id))
       return fail("app", "invalid-session", fmt::format("{}/joined names no session", paths.state));
     return paths;
   }
-  if (!good_id(id))
+  if (!is_session_id(id))
     return fail("app", "invalid-session", fmt::format("'{}' is not the id of a session", id));
   SessionPaths paths;
   paths.id = id;
@@ -190,6 +184,12 @@ bool SessionPaths::over() const {
   return !joined && !path_exists(socket_path("records")) && !lives();
 }
 
+bool is_session_id(std::string_view text) {
+  return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
 std::string new_session_id() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -208,7 +208,7 @@ std::vector<std::string> list_session_ids() {
   DIR* stream = ::opendir((state_home() + "/sessions").c_str());
   if (stream == nullptr) return ids;
   while (const dirent* entry = ::readdir(stream)) {
-    if (good_id(entry->d_name)) ids.emplace_back(entry->d_name);
+    if (is_session_id(entry->d_name)) ids.emplace_back(entry->d_name);
   }
   ::closedir(stream);
   std::sort(ids.begin(), ids.end());

@@ -88,6 +88,8 @@ struct SessionPaths {
 
 // A new id, sortable by time: "20261122-113755-042-3f9a" (milliseconds, then chance).
 std::string new_session_id();
+// Whether that can be the id of a session: 1 to 40 characters of [a-z0-9-].
+bool is_session_id(std::string_view text);
 // Ids in the state directory, the oldest first.
 std::vector<std::string> list_session_ids();
 

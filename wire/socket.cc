@@ -28,6 +28,8 @@ constexpr int kTcpHandshakeMs = 10000;
 // made again as soon as that works, which TCP by itself would find out after minutes.
 constexpr int kTcpSilenceMs = 20000;
 constexpr int kTcpConnectMs = 5000;
+// Beside a frame's content, on a connection with CURVE: "MESSAGE", nonce, MAC and flags.
+constexpr std::int64_t kCurveOverhead = 8 + 8 + 16 + 1;
 
 // A connection that is dead is the kernel's to find, whether something is under way on it or not;
 // that a peer works is for each protocol's HEARTBEAT to find out. For ZeroMQ's own heartbeats its
@@ -69,13 +71,19 @@ bool send_frame(void* socket, std::string_view frame, int flags) {
   return sent >= 0;
 }
 
-bool send_body(void* socket, std::string body) {
-  if (body.size() < kHandOver) return send_frame(socket, body, 0);
-  auto owned = std::make_unique<std::string>(std::move(body));
+struct Handed {
+  std::string body;
+  std::shared_ptr<void> held;
+};
+
+bool send_body(void* socket, std::string body, std::shared_ptr<void> held = {}) {
+  if (body.size() < kHandOver && !held) return send_frame(socket, body, 0);
+  auto owned = std::make_unique<Handed>(Handed{std::move(body), std::move(held)});
   zmq_msg_t message;
   // The I/O thread calls this when the bytes have left.
-  const auto release = [](void*, void* text) { delete static_cast<std::string*>(text); };
-  if (zmq_msg_init_data(&message, owned->data(), owned->size(), release, owned.get()) != 0)
+  const auto release = [](void*, void* handed) { delete static_cast<Handed*>(handed); };
+  if (zmq_msg_init_data(&message, owned->body.data(), owned->body.size(), release, owned.get()) !=
+      0)
     return false;
   owned.release();
   int sent;
@@ -154,7 +162,7 @@ Result<Socket> Socket::create(Context& context, SocketKind kind, const SocketOpt
   if (kind == SocketKind::kRouter) set_int(ZMQ_ROUTER_MANDATORY, options.router_mandatory ? 1 : 0);
   if (options.connected_only) set_int(ZMQ_IMMEDIATE, 1);
   if (options.probe_router) set_int(ZMQ_PROBE_ROUTER, 1);
-  if (kind == SocketKind::kXPub) set_int(ZMQ_XPUB_VERBOSER, 0);
+  if (kind == SocketKind::kXPub) set_int(ZMQ_XPUB_VERBOSE, options.each_subscription ? 1 : 0);
   if (options.use_fd >= 0) set_int(ZMQ_USE_FD, options.use_fd);
   if (!options.zap_domain.empty()) {
     fine = fine && zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, options.zap_domain.data(),
@@ -184,17 +192,20 @@ Status Socket::bind(const std::string& endpoint) {
 // libzmq's listeners keep the options that the socket had when they were bound, so that those on
 // ipc that were bound before go on without keys.
 Result<std::string> Socket::bind_curve(const std::string& endpoint, std::string_view name,
-                                       std::string_view server_secret, int use_fd) {
+                                       std::string_view server_secret, int use_fd,
+                                       std::int64_t max_message) {
   const std::string domain = tcp_domain(name);
   const std::string secret(server_secret);
   const int on = 1;
   const int handshake_ms = kTcpHandshakeMs;
+  const std::int64_t most = max_message + kCurveOverhead;
   const bool fine =
       zmq_setsockopt(handle_, ZMQ_CURVE_SERVER, &on, sizeof on) == 0 &&
       zmq_setsockopt(handle_, ZMQ_CURVE_SECRETKEY, secret.c_str(), secret.size() + 1) == 0 &&
       zmq_setsockopt(handle_, ZMQ_ZAP_DOMAIN, domain.data(), domain.size()) == 0 &&
       zmq_setsockopt(handle_, kZapEnforceDomain, &on, sizeof on) == 0 &&
       zmq_setsockopt(handle_, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms) == 0 &&
+      zmq_setsockopt(handle_, ZMQ_MAXMSGSIZE, &most, sizeof most) == 0 &&
       set_tcp_options(handle_) && zmq_setsockopt(handle_, ZMQ_USE_FD, &use_fd, sizeof use_fd) == 0;
   if (!fine) return socket_error("zmq_setsockopt");
   CHECK(bind(endpoint));
@@ -288,9 +299,10 @@ bool Socket::send(std::string_view name, std::string body) {
   return send_frame(handle_, name, ZMQ_SNDMORE) && send_body(handle_, std::move(body));
 }
 
-bool Socket::send_to(std::string_view identity, std::string_view name, std::string body) {
+bool Socket::send_to(std::string_view identity, std::string_view name, std::string body,
+                     std::shared_ptr<void> held) {
   return send_frame(handle_, identity, ZMQ_SNDMORE) && send_frame(handle_, name, ZMQ_SNDMORE) &&
-         send_body(handle_, std::move(body));
+         send_body(handle_, std::move(body), std::move(held));
 }
 
 std::optional<Frames> Socket::receive() {

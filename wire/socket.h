@@ -70,6 +70,9 @@ class Context {
 
 enum class SocketKind { kRouter, kDealer, kPub, kSub, kXPub, kXSub, kRep, kPair };
 
+// Bytes of a frame that a peer may send, where nothing else is said.
+inline constexpr std::int64_t kMostFrameBytes = 64 << 20;
+
 struct SocketOptions {
   // Frames that wait for one peer. Fan-out sockets drop beyond it (1,000: a stopped subscriber then
   // costs little and nobody else notices); ROUTER and DEALER links are acknowledged or credited and
@@ -77,7 +80,7 @@ struct SocketOptions {
   int high_water_mark = 1000;
   // How long close() may wait for what was sent.
   int linger_ms = 0;
-  std::int64_t max_message = 64 << 20;
+  std::int64_t max_message = kMostFrameBytes;
   // Wait between two tries to connect, doubled up to a second.
   int reconnect_ms = 5;
   // Sends an empty message to each new ROUTER peer, so that a client learns that it was connected
@@ -88,6 +91,9 @@ struct SocketOptions {
   // DEALER: what was not sent when the connection is lost is lost with it, instead of being said to
   // whoever serves the next one; without a connection send() is false.
   bool connected_only = false;
+  // XPUB: each subscription is received, also to what somebody subscribes to already. That nobody
+  // does any more is received once either way.
+  bool each_subscription = false;
   // With a ZAP domain each peer is asked about at the in-process handler (zap.h).
   std::string zap_domain;
   // A listening descriptor made by the supervisor; -1: the endpoint is bound anew.
@@ -104,9 +110,11 @@ class Socket {
   Status bind(const std::string& endpoint);
   // Binds a TCP endpoint too, where only keys are let in that the ZAP handler knows, in the domain
   // of `name` (zap.h). `use_fd`: a listening descriptor, which is the socket's from then on; -1:
-  // bound anew. Returns the endpoint, for unbind().
+  // bound anew. `max_message`: bytes of a frame that comes from there, at most. Returns the
+  // endpoint, for unbind().
   Result<std::string> bind_curve(const std::string& endpoint, std::string_view name,
-                                 std::string_view server_secret, int use_fd);
+                                 std::string_view server_secret, int use_fd,
+                                 std::int64_t max_message = kMostFrameBytes);
   // Ends listening there, and every connection that was made there.
   Status unbind(const std::string& endpoint);
   Status connect(const Address& address);
@@ -123,8 +131,11 @@ class Socket {
   // when the peer is gone (errno says which: EAGAIN or EHOSTUNREACH); nothing was sent then. A
   // `body` that is moved in isn't copied when it is large.
   bool send(const Frames& frames);
-  bool send(std::string_view name, std::string body);                                // DEALER
-  bool send_to(std::string_view identity, std::string_view name, std::string body);  // ROUTER
+  bool send(std::string_view name, std::string body);  // DEALER
+  // ROUTER. `held` is let go when the body's bytes have left, or are lost with the connection, by
+  // ZeroMQ's thread.
+  bool send_to(std::string_view identity, std::string_view name, std::string body,
+               std::shared_ptr<void> held = {});
   // Receive a message; nullopt, or false, when there is none now. One of more than
   // Received::kMaxFrames is dropped.
   std::optional<Frames> receive();

@@ -440,6 +440,24 @@ class HostileRunner(Gates, AccessTest):
         self.assertEqual([event["text"] for event in self.records() if event["src"] == "eve"], ["eve works", "eve is new"])
         self.comes_out_right(build, victim, second)
 
+    def test_a_runner_whose_records_are_refused(self):
+        """It gives up and says why, instead of holding its results back for ever (R18a)."""
+        self.begin()
+        one = self.join_one()
+        # The owner's own machine may use any name; a later epoch makes all that the runner says stale.
+        link = self.context.socket(zmq.DEALER)
+        link.connect(self.endpoint("records", self.session))
+        self.addCleanup(link.close, 0)
+        self.say(link, b"HELLO", protocol="records/1", role="runner", instance="one", epoch=2 ** 63)
+        self.assertEqual(self.hears(link)[0], b"WELCOME")
+        self.say(link, b"APPEND", first=1, types=["message"], records=[msgpack.packb({"v": 1, "type": "message", "time": 1, "text": "x"})])
+        self.assertEqual(self.hears(link), (b"ACK", {"upto": 1}))
+        build = self.build("honest.bst")
+        self.assertEqual(one.wait(), 1, one)
+        self.assertIn("the session takes no records of this runner: ", one.stderr)
+        self.assertIn("stale-epoch", one.stderr)
+        build.signal(9)
+
     # ---- Another's name
 
     def test_another_runners_name(self):

@@ -335,6 +335,111 @@ TEST_CASE("an instance and epoch used twice is found out (R18)") {
   CHECK(refused->reason == "epoch-reused");
 }
 
+TEST_CASE("a publisher cuts what the log doesn't take, and goes on (R17a)") {
+  MiniSession session;
+  session.start_broker();
+  Context context;
+  Reactor reactor;
+  auto publisher = publisher_of(session, context, reactor, "a");
+  std::optional<Error> refused;
+  publisher->on_refused([&](const Error& error) { refused = error; });
+  Collected reader(session, context, reactor, "r");
+  publisher->publish("message", event("message", "before"));
+  publisher->publish("message", event("message", std::string(20 << 20, 'x')));
+  publisher->publish("message", event("message", "after"));
+  REQUIRE(run_until(reactor, [&] { return reader.records.size() == 3; }));
+  CHECK(publisher->acknowledged() == 3);
+  CHECK_FALSE(refused.has_value());
+  CHECK(decode_event(reader.records[0])->text == "before");
+  const std::string text = decode_event(reader.records[1])->text;
+  CHECK(text.starts_with("xxxx"));
+  CHECK(text.ends_with("… (cut: it had 20971520 bytes)"));
+  CHECK(decode_event(reader.records[2])->text == "after");
+}
+
+TEST_CASE("nobody waits for a publisher that was refused for good (R18a)") {
+  MiniSession session;
+  session.start_broker();
+  Context context;
+  Reactor reactor;
+  {
+    auto newer = publisher_of(session, context, reactor, "a", 9);
+    newer->publish("message", event("message", "of the newer one"));
+    REQUIRE(run_until(reactor, [&] { return newer->acknowledged() == 1; }));
+  }
+  auto old = publisher_of(session, context, reactor, "a", 7);
+  std::optional<Error> refused;
+  std::uint64_t told = 0;
+  old->on_refused([&](const Error& error) { refused = error; });
+  old->on_acknowledged([&](std::uint64_t upto) { told = upto; });
+  old->publish("message", event("message", "one"));
+  old->publish("message", event("message", "two"));
+  REQUIRE(run_until(reactor, [&] { return refused.has_value(); }));
+  CHECK(refused->reason == "stale-epoch");
+  CHECK(old->stopped());
+  CHECK(old->acknowledged() == 2);
+  CHECK(told == 2);
+  CHECK(old->publish("message", event("message", "three")) == 3);
+  REQUIRE(run_until(reactor, [&] { return told == 3; }));
+  CHECK(old->last() == 3);
+  CHECK_FALSE(old->full());
+  // Nor does the session's end.
+  const Duration before = system_clock().monotonic();
+  session.say_end();
+  run_until(
+      reactor, [] { return false; }, 200ms);
+  CHECK(session.end_broker() == 0);
+  CHECK(system_clock().monotonic() - before < 900ms);
+}
+
+TEST_CASE("a publisher for which there is no room comes when there is (R2a)") {
+  Context context;
+  Reactor reactor;
+  // A broker that has no room at first.
+  const std::string place = fmt::format("ipc:///tmp/sluice-full-{}", ::getpid());
+  SocketOptions options;
+  options.probe_router = true;
+  Socket router = Socket::create(context, SocketKind::kRouter, options).value();
+  REQUIRE(router.bind(place).has_value());
+  Hello hello;
+  hello.protocol = "records/1";
+  hello.role = "runner";
+  hello.instance = "a";
+  hello.epoch = 1;
+  auto publisher = RecordPublisher::create(context, reactor, {Address(place), hello}).value();
+  std::optional<Error> refused;
+  publisher->on_refused([&](const Error& error) { refused = error; });
+  publisher->publish("message", event("message", "one"));
+  int hellos = 0;
+  reactor.on_socket(router, [&] {
+    while (const auto frames = router.receive()) {
+      if (frames->size() != 3) continue;
+      if ((*frames)[1] == Hello::kName) {
+        if (++hellos == 1) {
+          router.send_to((*frames)[0], Refused::kName, encode(Refused{"too-many-peers"}));
+        } else {
+          Welcome welcome;
+          welcome.session = "s";
+          welcome.epoch = 1;
+          welcome.end_cursor = 1;
+          welcome.heartbeat_ms = 1000;
+          router.send_to((*frames)[0], Welcome::kName, encode(welcome));
+        }
+      } else if ((*frames)[1] == Append::kName) {
+        router.send_to((*frames)[0], Ack::kName, encode(Ack{1}));
+      }
+    }
+  });
+  CHECK(run_until(
+      reactor, [&] { return publisher->acknowledged() == 1; }, 20s));
+  CHECK(hellos == 2);
+  CHECK_FALSE(refused.has_value());
+  CHECK_FALSE(publisher->stopped());
+  publisher.reset();
+  reactor.remove_socket(router);
+  ::unlink(place.substr(6).c_str());
+}
+
 TEST_CASE("a reader can pause, and loses nothing") {
   MiniSession session;
   session.start_broker();
