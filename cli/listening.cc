@@ -22,6 +22,7 @@
 #include "base/try.h"
 #include "cli/sessions.h"
 #include "project/user_config.h"
+#include "store/space.h"
 #include "wire/access.h"
 #include "wire/control.h"
 #include "wire/handshake.h"
@@ -173,6 +174,10 @@ OwnSession::Prepare preparation(const Invocation& invocation, const ListenOption
   return [&invocation, options](const wire::SessionPaths& paths) -> Status {
     const wire::LoadArguments load = load_arguments(invocation.global);
     const auto config = TRY(project::load_user_config(load.what.config, load.overrides, 1));
+    // They hold for what runners store, who may come before anything is loaded.
+    CHECK(store::limit_store(
+        config->settings.cachedir,
+        {config->settings.cache_quota, config->cache_reserved, config->cache_low_watermark}));
     return prepare_listening(paths, options, config->settings.cachedir);
   };
 }
