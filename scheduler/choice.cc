@@ -30,7 +30,7 @@ int speed_step(double speed) {
   return static_cast<int>(std::lround(std::log(speed) / std::log(kSameSpeed)));
 }
 
-bool is_of(const Runner& runner, Choice::Machines machines) {
+bool is_of(const Runner& runner, const std::vector<std::string_view>& machines) {
   return std::find(machines.begin(), machines.end(), runner.offer.machine) != machines.end();
 }
 
@@ -231,7 +231,7 @@ bool Choice::any(Class number, const Credit& credit) const {
 
 Runner* Choice::choose(Class number, const Credit& credit,
                        std::span<const model::ArtifactRef> inputs, bool critical,
-                       Machines lost_with) const {
+                       const Machines& lost_with) const {
   const Group& group = *classes_[number];
   const std::size_t resource = index(resource_of(group.action));
   std::array<Runner*, kLook> candidates{};
@@ -274,9 +274,9 @@ Runner* Choice::choose(Class number, const Credit& credit,
     }
   }
   // Whoever lost it may well do so again: his slots are free for it, and its inputs are there.
-  const auto has_lost = [&](const Runner* each) { return is_of(*each, lost_with); };
+  const auto has_lost = [&](const Runner* each) { return is_of(*each, lost_with.again); };
   const auto last = candidates.begin() + count;
-  if (!lost_with.empty() && !std::all_of(candidates.begin(), last, has_lost))
+  if (!lost_with.again.empty() && !std::all_of(candidates.begin(), last, has_lost))
     count = static_cast<std::size_t>(std::remove_if(candidates.begin(), last, has_lost) -
                                      candidates.begin());
   if (count == 1) return candidates[0];
@@ -288,6 +288,7 @@ Runner* Choice::choose(Class number, const Credit& credit,
   for (std::size_t i = 1; i < count; ++i) least = std::min(least, load(*candidates[i]));
   struct Score {
     bool later;  // it would wait for a slot
+    bool lost;   // it was lost there
     int slower;
     std::uint64_t bytes;
     std::int64_t left;
@@ -301,8 +302,12 @@ Runner* Choice::choose(Class number, const Credit& credit,
     const bool later = load(*runner) >= 1;
     if (!critical && !later && load(*runner) >= least + kMuchMore) continue;
     const int slower = -speed_step(speed(*runner));
-    const Score score{later, critical ? slower : 0, to_travel(*runner, inputs),
-                      -Fleet::left(*runner, group.action, credit.limit), slower};
+    const Score score{later,
+                      is_of(*runner, lost_with.once),
+                      critical ? slower : 0,
+                      to_travel(*runner, inputs),
+                      -Fleet::left(*runner, group.action, credit.limit),
+                      slower};
     if (best != nullptr &&
         (best_score < score || (best_score == score && best->instance < runner->instance)))
       continue;
@@ -312,7 +317,8 @@ Runner* Choice::choose(Class number, const Credit& credit,
   return best;
 }
 
-std::uint64_t Choice::free_slots(Class number, const Credit& credit, Machines lost_with) const {
+std::uint64_t Choice::free_slots(Class number, const Credit& credit,
+                                 const Machines& lost_with) const {
   const Group& group = *classes_[number];
   std::uint64_t free = 0, own = 0;
   std::size_t looked = 0;
@@ -321,7 +327,7 @@ std::uint64_t Choice::free_slots(Class number, const Credit& credit, Machines lo
     const std::int64_t left =
         Fleet::left(runner, group.action, credit.limit) - std::int64_t{kPrefill};
     if (++looked > kLook || left <= 0) break;
-    if (is_of(runner, lost_with)) continue;
+    if (is_of(runner, lost_with.again)) continue;
     if (runner.offer.remote) {
       free += static_cast<std::uint64_t>(left);
     } else if (const std::uint32_t given = runner.given[index(resource_of(group.action))];

@@ -101,16 +101,20 @@ class Choice final : public FleetWatcher {
   // Who gets it, of those with fewer jobs than slots as long as there are any; and as long as
   // others have much more room, nobody who has half of his slots filled: on the way to the run's
   // end (`critical`) the fastest, else the one to whom fewest bytes of `inputs` have to travel,
-  // then who may be given most, then the faster one. Runners of the machines `lost_with` get it
-  // when nobody else may be given it. nullptr: nobody may.
-  using Machines = std::span<const std::string_view>;
+  // then who may be given most, then the faster one. Those with which it was lost come
+  // after others of whom it would find a slot as well; with which it was lost again, only when
+  // nobody else may be given it. nullptr: nobody may.
+  struct Machines {
+    std::vector<std::string_view> once, again;
+  };
   Runner* choose(Class number, const Credit& credit,
                  std::span<const model::ArtifactRef> inputs = {}, bool critical = false,
-                 Machines lost_with = {}) const;
+                 const Machines& lost_with = {}) const;
 
   // How many more jobs of the class would start at once, were there any: the free slots of those
-  // that are looked at for a job, and aren't of these machines.
-  std::uint64_t free_slots(Class number, const Credit& credit, Machines lost_with = {}) const;
+  // that are looked at for a job, and aren't of machines with which it was lost again and again.
+  std::uint64_t free_slots(Class number, const Credit& credit,
+                           const Machines& lost_with = {}) const;
   // The known runners that have more builds in hand than they do at once, so that some wait there.
   const std::map<std::string_view, Runner*>& crowded() const { return crowded_; }
 

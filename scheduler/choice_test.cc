@@ -87,26 +87,30 @@ TEST_CASE("J74: a job goes where most bytes are, and to whoever has room besides
   CHECK(place.choice.to_travel(two, inputs) == 1030);
 }
 
-TEST_CASE("J74: whoever's machine has lost a job gets it again only when nobody else may") {
+TEST_CASE("J74: whoever's machine has lost a job twice gets it again only when nobody else may") {
   Place place;
   Runner& bad = place.add("bad", 4);
   Runner& good = place.add("good", 2);
   bad.offer.machine = "machine of bad";
   const std::vector<model::ArtifactRef> inputs{artifact(1), artifact(2)};
   place.choice.gives(bad, inputs);
-  const std::vector<std::string_view> lost{"machine of bad"};
-  const auto chosen = [&] {
-    const Runner* const runner = place.choice.choose(place.any(), kCredit, inputs, false, lost);
+  const Choice::Machines once{{"machine of bad"}, {}}, lost{{}, {"machine of bad"}};
+  const auto chosen_but = [&](const Choice::Machines& machines) {
+    const Runner* const runner = place.choice.choose(place.any(), kCredit, inputs, false, machines);
     return runner == nullptr ? "" : runner->instance;
   };
+  const auto chosen = [&] { return chosen_but(lost); };
   CHECK(place.chosen(inputs) == "bad");
   CHECK(chosen() == "good");
+  CHECK(chosen_but(once) == "good");
   CHECK(place.choice.free_slots(place.any(), kCredit) == 6);
+  CHECK(place.choice.free_slots(place.any(), kCredit, once) == 6);
   CHECK(place.choice.free_slots(place.any(), kCredit, lost) == 2);
-  // It waits there rather than be lost once more.
+  // It waits there rather than be lost a third time; what was lost once doesn't wait for hours.
   place.give(good, 3);
   CHECK(place.chosen(inputs) == "bad");
   CHECK(chosen() == "good");
+  CHECK(chosen_but(once) == "bad");
   place.give(good, 1);
   CHECK(chosen() == "bad");
   // What it holds nobody knows.

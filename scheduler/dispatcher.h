@@ -129,7 +129,7 @@ class Dispatcher {
   // Loses an attempt by an error that is its runner's, and was noted by then.
   void lose_by_runner(const Attempt& attempt, const wire::JobResult& result, const Runner& runner);
   // The machines with which the element's job was lost.
-  std::vector<std::string_view> lost_with(ElementIndex e) const;
+  Choice::Machines lost_with(ElementIndex e) const;
   // Adds what a build is told of its inputs. False when the store has lost some, or can't be read.
   bool add_inputs(ElementIndex e, wire::Job& job);
   Result<std::vector<model::ArtifactRef>> dependencies(ElementIndex e);

@@ -190,7 +190,7 @@ void Dispatcher::hand_over() {
       if (slots == free.end()) continue;
       // It would come back here from runners that have lost it.
       if (const auto machines = lost_with(attempt->second.element);
-          !machines.empty() && choice_.free_slots(slots->first, credit, machines) == 0)
+          !machines.again.empty() && choice_.free_slots(slots->first, credit, machines) == 0)
         continue;
       asked_back_.insert(lease.id);
       ids.push_back(lease.id);
@@ -302,11 +302,12 @@ void Dispatcher::lose_by_runner(const Attempt& attempt, const wire::JobResult& r
   spares(attempt, runner) ? give_back(attempt.id, why) : lose(attempt.id, why);
 }
 
-std::vector<std::string_view> Dispatcher::lost_with(ElementIndex e) const {
-  std::vector<std::string_view> machines;
+Choice::Machines Dispatcher::lost_with(ElementIndex e) const {
+  Choice::Machines machines;
   const auto history = model()->history.find(e);
   if (history == model()->history.end()) return machines;
-  for (const auto& [machine, lost] : history->second.machines) machines.push_back(machine);
+  for (const auto& [machine, lost] : history->second.machines)
+    (lost.lost > 1 ? machines.again : machines.once).push_back(machine);
   return machines;
 }
 

@@ -105,6 +105,7 @@ void World::fault_far(const Action& action) {
     case Fault::kDrainRunner:
     case Fault::kStopRunner:
       host.rests = host.epoch;
+      host.stopped = host.stopped || now;
       if (auto sent = core_->send_away(host.name, now); !sent) wrong(sent.error().str());
       return;
     case Fault::kGivesUp: return leave(host);
@@ -251,12 +252,16 @@ void World::look_at_loss(const scheduler::AttemptLost& change) {
   // lease may be, or whose machine has had none for as long.
   const bool silent = silence_ || (passing_ && far && !open.host->runner);
   if (ended_well_.contains(id) && !silent) wrong(text_of(id) + " had ended well and is lost");
-  if (change.returned && open.started) wrong(text_of(id) + " had started and is given back");
+  // What ends with a runner that the operator had stopped is given back, whether it had started or
+  // not (J78).
+  if (change.returned && open.started && !(far && open.host->stopped))
+    wrong(text_of(id) + " had started and is given back");
   if (!change.returned && returned_.contains(id))
     wrong(text_of(id) + " was given back, and that counts as a loss");
   if (!open.started || disturbed_) return;
   if (!open.excused)
     wrong(text_of(id) + " had started and is lost, though nothing happened to its runner");
+  if (change.returned) return;
   // J40: after that the element fails.
   auto& machines = lost_at_[work_of_.at(id.job)];
   const unsigned times = ++machines[far ? open.host : nullptr];

@@ -187,7 +187,8 @@ std::string World::state() const {
   for (const auto& host : hosts_) {
     print(out, "\n{} {}{}{}{} ", host->epoch, host->runner != nullptr, +host->frozen,
           +host->death_notice, +host->over);
-    if (host->far) print(out, "{}{}{} ", +host->leaving, host->rests, +awaited(*host));
+    if (host->far)
+      print(out, "{}{}{}{} ", +host->leaving, host->rests, +host->stopped, +awaited(*host));
     if (host->runner) print(out, "{}", jobs::RunnerState::text(*host->runner));
     for (const auto& result : host->disk) {
       print(out, result.id);

@@ -173,6 +173,7 @@ class Host final : public jobs::RunnerOutputs {
     bool cancelled = false;
   };
   const bool far;
+  bool stopped = false;  // the operator has told a process of it to leave at once
   const std::string name;
   std::unique_ptr<jobs::Runner> runner;  // none: the process is dead
   std::uint64_t epoch = 0;
