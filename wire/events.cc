@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/credentials.h"
+#include "base/text.h"
 
 namespace sluice::wire {
 
@@ -71,16 +72,12 @@ struct Cut {
   std::size_t text, items;  // bytes of a text, entries of a list
 };
 
-std::string cut_text(std::string_view text, std::size_t most) {
-  std::size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return fmt::format("{}… (cut: it had {} bytes)", text.substr(0, end), text.size());
-}
-
 void write_cut(Writer& writer, const Value& value, const Cut& cut) {
   std::string_view text;
   if (value.get_string(text) && text.size() > cut.text) {
-    writer.string(cut_text(text, cut.text));
+    std::string shorter(text);
+    limit_text(shorter, cut.text);
+    writer.string(shorter);
   } else if (value.get_binary(text) && text.size() > cut.text) {
     writer.binary(text.substr(0, cut.text));
   } else if (value.is_array()) {

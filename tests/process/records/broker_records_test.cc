@@ -353,7 +353,7 @@ TEST_CASE("a publisher cuts what the log doesn't take, and goes on (R17a)") {
   CHECK(decode_event(reader.records[0])->text == "before");
   const std::string text = decode_event(reader.records[1])->text;
   CHECK(text.starts_with("xxxx"));
-  CHECK(text.ends_with("… (cut: it had 20971520 bytes)"));
+  CHECK(text.ends_with("x[...]"));
   CHECK(decode_event(reader.records[2])->text == "after");
 }
 
