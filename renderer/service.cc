@@ -15,9 +15,7 @@
 #include "base/file.h"
 #include "base/try.h"
 #include "renderer/renderer.h"
-#include "wire/hello.h"
-#include "wire/live.h"
-#include "wire/record_reader.h"
+#include "wire/follow.h"
 #include "wire/session.h"
 
 namespace sluice::renderer {
@@ -106,21 +104,17 @@ class Service {
       reactor_.on_fd(options_.hint_fd, POLLIN, [this](short) { read_hints(); });
     }
     context_ = std::make_unique<wire::Context>();
-    wire::RecordReader::Settings settings;
-    settings.endpoint = paths_.address("records");
-    settings.hello = {std::string(wire::kRecordsProtocol), SLUICE_VERSION, "renderer",
-                      fmt::format("renderer-{}", ::getpid()), 0};
+    wire::Follower::Settings settings;
+    settings.paths = paths_;
+    settings.name = "renderer";
     settings.cursor = options_.from;
-    settings.session = paths_;
-    reader_ = TRY(wire::RecordReader::create(
-        *context_, reactor_, std::move(settings),
-        [this](std::string_view packed) { record(packed); }, [this](bool gone) { end(gone); }));
-    if (!renderer_.wants_live()) return {};
-    live_ = TRY(
-        wire::LiveSubscriber::create(*context_, reactor_, paths_.address("live-out"), {"status/"},
-                                     [this](std::string_view topic, std::string_view packed) {
-                                       if (topic == "status/") renderer_.live(packed);
-                                     }));
+    if (renderer_.wants_live()) settings.topics = {"status/"};
+    reader_ = TRY(wire::Follower::create(*context_, reactor_, std::move(settings),
+                                         {[this](std::string_view packed) { record(packed); },
+                                          [this](std::string_view topic, std::string_view packed) {
+                                            if (topic == "status/") renderer_.live(packed);
+                                          },
+                                          [this](bool gone) { end(gone); }}));
     return {};
   }
 
@@ -222,8 +216,7 @@ class Service {
   Renderer& renderer_;
   wire::Reactor reactor_;
   std::unique_ptr<wire::Context> context_;
-  std::unique_ptr<wire::RecordReader> reader_;
-  std::unique_ptr<wire::LiveSubscriber> live_;
+  std::unique_ptr<wire::Follower> reader_;
   std::uint64_t next_;   // cursor of the next record to be handed over
   std::uint64_t shown_;  // all before it were written
   std::string hints_;    // that have no end yet
@@ -252,11 +245,6 @@ int run(const Options& options) {
   if (!renderer) {
     say(renderer.error());
     return kUsage;
-  }
-  // A session that is over is shown from its log.
-  if (paths->over() && !path_exists(paths->record_log())) {
-    say({"app", "no-session", fmt::format("There is no session '{}'", options.session), {}, {}});
-    return kVanished;
   }
   Service service(options, std::move(*paths), *sink, **renderer);
   if (auto opened = service.open(); !opened) {

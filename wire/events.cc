@@ -27,7 +27,7 @@ std::string pack_head(const EventHead& given) {
   head.text = text;
   head.detail = detail;
   std::size_t count = 3;
-  for (const auto text : {head.level, head.text, head.detail, head.outcome})
+  for (const auto text : {head.level, head.text, head.detail, head.outcome, head.origin})
     count += text.empty() ? 0 : 1;
   count += head.elapsed != 0 ? 1 : 0;
   std::string out;
@@ -50,6 +50,7 @@ std::string pack_head(const EventHead& given) {
   optional_text("text", head.text);
   optional_text("detail", head.detail);
   optional_text("outcome", head.outcome);
+  optional_text("origin", head.origin);
   if (head.elapsed != 0) {
     writer.string("elapsed");
     writer.integer(head.elapsed);

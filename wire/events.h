@@ -121,6 +121,12 @@ struct ActiveJob {
   std::uint64_t job = 0;
   std::int64_t elapsed = 0;
   std::string runner;
+  std::uint32_t attempt = 1;
+  std::string log_file;
+  std::int64_t expected = 0;  // ns, as such a job of the element took the last time; 0: unknown
+  bool critical = false;      // on the longest way to the run's end
+  std::string step;           // what of it runs now: "Running commands"
+  std::string line;           // status/lines/: the last line of its output, without escapes
 };
 template <typename C>
 void fields(C& c, ActiveJob& m) {
@@ -130,6 +136,12 @@ void fields(C& c, ActiveJob& m) {
   c("job", m.job);
   c("elapsed", m.elapsed);
   c("runner", m.runner);
+  c.optional("attempt", m.attempt);
+  c.sparse("log_file", m.log_file);
+  c.sparse("expected", m.expected);
+  c.sparse("critical", m.critical);
+  c.sparse("step", m.step);
+  c.sparse("line", m.line);
 }
 
 struct ActiveSection {
@@ -140,6 +152,86 @@ template <typename C>
 void fields(C& c, ActiveSection& m) {
   c("jobs", m.jobs);
   c("total", m.total);
+}
+
+// What a run is made of: run.started and run.planned.
+struct PlanSection {
+  // run.started: of each of `elements` the indices there of those that it is built with or needs to
+  // run
+  std::vector<std::vector<std::uint32_t>> dependencies;
+  // run.planned: how long the jobs of each of them that are still to be done took the last time,
+  // ns; what was never done counts as the average of what was
+  std::vector<std::int64_t> expected;
+};
+template <typename C>
+void fields(C& c, PlanSection& m) {
+  c.sparse("dependencies", m.dependencies);
+  c.sparse("expected", m.expected);
+}
+
+// How far a run is: status, run.finished. Numbers of elements.
+struct ProgressSection {
+  std::uint32_t elements = 0;  // that the run works on, as far as is known
+  std::uint32_t done = 0;      // of these, those that need nothing more
+  std::uint32_t cached = 0, pulled = 0, built = 0, fetched = 0;
+  std::uint32_t failed = 0;
+  std::uint32_t blocked = 0;  // wait for one that failed
+};
+template <typename C>
+void fields(C& c, ProgressSection& m) {
+  c("elements", m.elements);
+  c("done", m.done);
+  c.optional("cached", m.cached);
+  c.optional("pulled", m.pulled);
+  c.optional("built", m.built);
+  c.optional("fetched", m.fetched);
+  c.optional("failed", m.failed);
+  c.optional("blocked", m.blocked);
+}
+
+// How long a run will still take, by how long its jobs took the last time: status. Nanoseconds from
+// the event's time on.
+struct EstimateSection {
+  std::int64_t remaining = 0;
+  std::int64_t low = 0, high = 0;
+  std::int64_t critical = 0;  // of the longest way to the run's end
+  std::uint32_t guessed = 0;  // elements that were never built, which count as the average
+};
+template <typename C>
+void fields(C& c, EstimateSection& m) {
+  c("remaining", m.remaining);
+  c("low", m.low);
+  c("high", m.high);
+  c.optional("critical", m.critical);
+  c.optional("guessed", m.guessed);
+}
+
+// Builders that have nothing to do while the run goes on: status.
+struct IdleSection {
+  std::uint32_t builders = 0;
+  std::string why;  // a line for people
+};
+template <typename C>
+void fields(C& c, IdleSection& m) {
+  c("builders", m.builders);
+  c.optional("why", m.why);
+}
+
+// What an attempt has used: job.finished. What the machine doesn't say is 0.
+struct UsageSection {
+  std::int64_t cpu = 0;      // ns of processors, of all its processes
+  std::uint64_t memory = 0;  // bytes at its peak: of all its processes where groups of processes
+                             // are counted, else of the largest
+  std::uint64_t bytes = 0;   // of what it made or brought: files of the artifact, or of the sources
+  std::uint64_t fetched = 0, uploaded = 0;  // bytes that travelled between machines for it
+};
+template <typename C>
+void fields(C& c, UsageSection& m) {
+  c.sparse("cpu", m.cpu);
+  c.sparse("memory", m.memory);
+  c.sparse("bytes", m.bytes);
+  c.sparse("fetched", m.fetched);
+  c.sparse("uploaded", m.uploaded);
 }
 
 struct CacheSection {
@@ -297,8 +389,8 @@ void fields(C& c, PromptSection& m) {
 }
 
 // An event as its readers get it. Types: session.started, session.suspended, session.resumed,
-// session.limits, session.ended, run.started, run.finished, element.state, job.queued, job.started,
-// job.finished, job.message, prompt.opened, prompt.closed, runner.joined, runner.left,
+// session.limits, session.ended, run.started, run.planned, run.finished, element.state, job.queued,
+// job.started, job.finished, job.message, prompt.opened, prompt.closed, runner.joined, runner.left,
 // runner.quarantined, message, error, status. The topic of a type is its name with '.' as '/' and a
 // '/' at the end.
 //
@@ -317,6 +409,11 @@ struct Event {
   std::optional<std::vector<QueueSection>> queues;
   std::optional<ActiveSection> active;
   std::optional<CacheSection> cache;
+  std::optional<PlanSection> plan;          // run.started, run.planned
+  std::optional<ProgressSection> progress;  // status, run.finished
+  std::optional<EstimateSection> estimate;  // status, while durations are known
+  std::optional<IdleSection> idle;          // status, while a builder is idle
+  std::optional<UsageSection> usage;        // job.finished
   std::optional<LimitsSection> limits;
   std::optional<RunnerSection> runner;  // runner.joined, runner.left, runner.quarantined
   // status: `text` is what waits for a runner that isn't there; "" when nothing does
@@ -327,6 +424,9 @@ struct Event {
   // job.finished: success | failure | error | killed | skipped; run.finished: success | failure |
   // terminated | quit
   std::string outcome;
+  // job.finished of a success: where what the element needs came from: built | pulled | cached |
+  // fetched; empty of other actions
+  std::string origin;
   // job.message: the step's own time ([elapsed] of BuildStream's line), ns
   std::int64_t elapsed = 0;
   std::optional<ErrorSection> error;
@@ -354,6 +454,7 @@ void fields(C& c, Event& m) {
   c.optional("text", m.text);
   c.optional("detail", m.detail);
   c.optional("outcome", m.outcome);
+  c.optional("origin", m.origin);
   c.optional("elapsed", m.elapsed);
   c.optional("session", m.session);
   c.optional("run", m.run);
@@ -362,6 +463,11 @@ void fields(C& c, Event& m) {
   c.optional("queues", m.queues);
   c.optional("active", m.active);
   c.optional("cache", m.cache);
+  c.optional("plan", m.plan);
+  c.optional("progress", m.progress);
+  c.optional("estimate", m.estimate);
+  c.optional("idle", m.idle);
+  c.optional("usage", m.usage);
   c.optional("limits", m.limits);
   c.optional("runner", m.runner);
   c.optional("log_tail", m.log_tail);
@@ -395,6 +501,7 @@ struct EventHead {
   std::int64_t time = 0;
   std::string_view level, text, detail, outcome;
   std::int64_t elapsed = 0;
+  std::string_view origin;
 };
 std::string pack_head(const EventHead& head);
 

@@ -164,6 +164,11 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(ActiveJob);
   SLUICE_MESSAGE(ActiveSection);
   SLUICE_MESSAGE(CacheSection);
+  SLUICE_MESSAGE(PlanSection);
+  SLUICE_MESSAGE(ProgressSection);
+  SLUICE_MESSAGE(EstimateSection);
+  SLUICE_MESSAGE(IdleSection);
+  SLUICE_MESSAGE(UsageSection);
   SLUICE_MESSAGE(ErrorSection);
   SLUICE_MESSAGE(HeadingProject);
   SLUICE_MESSAGE(HeadingSection);

@@ -1,0 +1,55 @@
+// Whoever shows a session reads it by these: one that lives and one that has ended alike, on this
+// machine or on another one, from a record on. spec/records.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "wire/live.h"
+#include "wire/reactor.h"
+#include "wire/record_reader.h"
+#include "wire/session.h"
+#include "wire/socket.h"
+
+namespace sluice::wire {
+
+// Follows a session to its end: every record once and in order, and what of the live events is
+// wanted. Of a session that is over the records come from its file. Lives in the reactor's thread.
+class Follower {
+ public:
+  struct Settings {
+    SessionPaths paths;
+    std::string role = "renderer";    // renderer | collector
+    std::string name;                 // of the program; with its process id the broker knows it by
+    std::uint64_t cursor = 1;         // of the first record that is wanted
+    std::vector<std::string> topics;  // of live events; none: there is no subscription at all
+  };
+  struct Callbacks {
+    RecordReader::OnRecord on_record;
+    LiveSubscriber::OnEvent on_live;  // may be empty where no topics are wanted
+    // Called once. `gone`: there is no more, and the session died without an end.
+    RecordReader::OnEnd on_end;
+  };
+  // Error "app"/"no-session": there is none.
+  static Result<std::unique_ptr<Follower>> create(Context& context, Reactor& reactor,
+                                                  Settings settings, Callbacks callbacks);
+
+  std::uint64_t next_cursor() const { return reader_->next_cursor(); }
+  // Between the two no records are asked for: whoever can't take more keeps his place as a cursor.
+  void pause() { reader_->pause(); }
+  void resume() { reader_->resume(); }
+  // Topics of live events that come and go. Does nothing of a session that was over at the start.
+  Status subscribe(const std::string& topic);
+  Status unsubscribe(const std::string& topic);
+
+ private:
+  std::unique_ptr<RecordReader> reader_;
+  std::unique_ptr<LiveSubscriber> live_;
+};
+
+}  // namespace sluice::wire
