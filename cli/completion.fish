@@ -3,7 +3,7 @@ function __sluice_complete
     set -l before (commandline -opc)
     set -l token (commandline -ct)
     # The value of an option in the same word is completed by itself, but fish puts in whole words.
-    set -l front (string match -r -- '^--[^=]+=' $token)
+    set -l front (string match -r -- '^--[^=]+=' $token; or echo)
     set -lx COMP_WORDS (string join ' ' -- (string escape -- $before $token))
     set -lx COMP_CWORD (count $before)
     set -lx _SLUICE_COMPLETION described
