@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes manual pages of docs/commands/*.md.
 
-    man.py VERSION FROM INTO
+    man.py VERSION FROM INTO [COMMAND=FILE...]
 
 A page for each file, sluice-build.1 of build.md, sluice.1 of README.md; a page of several verbs is found under the name of each of them
-and of their group. It knows as much of Markdown as these files use: headings, paragraphs, tables, lists, code, links.
+and of their group. COMMAND=FILE, as "sluice-cas DIRECTORY=cache-server.md", is the page of another program, whose first heading is
+"sluice-cas: what it is". It knows as much of Markdown as these files use: headings, paragraphs, tables, lists, code, links.
 """
 
 import datetime
@@ -171,7 +172,7 @@ def names_of(headings):
 
 
 def main():
-    version, source, into = sys.argv[1:]
+    version, source, into = sys.argv[1:4]
     files = sorted(glob.glob(os.path.join(glob.escape(source), "*.md")))
     with open(os.path.join(source, "README.md"), encoding="utf-8") as file:
         what = dict((target, text) for target, text in re.findall(r"^\| \[[^\]]*\]\(([^)]*)\) \| (.*) \|$", file.read(), re.MULTILINE))
@@ -193,6 +194,14 @@ def main():
             for alias in names:
                 aliases.setdefault(alias, name)
         pages[name] = "\n".join(page.lines) + "\n"
+    for command, file in (further.split("=", 1) for further in sys.argv[4:]):
+        name = command.split()[0]
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
+        heading = re.match(r"# %s: (.*)" % re.escape(name), text)
+        if not heading:
+            sys.exit("man.py: %s doesn't begin with '# %s: '" % (file, name))
+        pages[name] = "\n".join(Page(name, "# " + command + text[heading.end():], heading[1], version, date).lines) + "\n"
     os.makedirs(into, exist_ok=True)
     for old in glob.glob(os.path.join(glob.escape(into), "*.1")):
         os.remove(old)
