@@ -175,7 +175,9 @@ wire::ProgressSection Run::progress() const {
     switch (queue.type->traits().yields) {
       case model::Yields::kArtifact: progress.built += counts.processed; break;
       case model::Yields::kPulledArtifact: progress.pulled += counts.processed; break;
-      case model::Yields::kSources: progress.fetched += counts.processed; break;
+      case model::Yields::kSources:
+        progress.fetched += counts.processed - fetched_without_job_;
+        break;
       default: break;
     }
   }

@@ -367,8 +367,12 @@ void Run::settle(ElementIndex e) {
     Queue& queue = queues_[at_[e]];
     switch (queue.type->status(*this, e)) {
       case Readiness::kSkip:
-        ++(fetched_by_itself(*this, e, *queue.type) ? queue.counts.processed
-                                                    : queue.counts.skipped);
+        if (fetched_by_itself(*this, e, *queue.type)) {
+          ++queue.counts.processed;
+          ++fetched_without_job_;
+        } else {
+          ++queue.counts.skipped;
+        }
         continue;
       case Readiness::kReady:
         place_[e] = Place::kReady;

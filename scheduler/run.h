@@ -239,7 +239,9 @@ class Run {
   mutable std::uint32_t blocked_ = 0;
   mutable std::uint64_t blocked_of_ = 0;
   std::uint64_t failures_seen_ = 0;  // changes with each failure, and with each retry
-  std::uint32_t killed_ = 0;         // counted as skipped, as in BuildStream
+  // Counted by the queues as BuildStream does: jobs that were killed as skipped, and local sources
+  // as fetched by jobs that nobody had.
+  std::uint32_t killed_ = 0, fetched_without_job_ = 0;
 
   std::vector<bool> required_, scheduled_, ready_;
   std::vector<bool> pull_pending_;
