@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/credentials.h"
+#include "base/suggest.h"
 #include "base/try.h"
 #include "cli/elements.h"
 #include "cli/json.h"
@@ -91,11 +92,12 @@ Result<JsonFields> JsonFields::parse(std::string_view list) {
     const auto found = std::find_if(kFields.begin(), kFields.end(),
                                     [&](const Field& field) { return field.name == name; });
     if (found == kFields.end()) {
-      std::string known;
-      for (const Field& field : kFields)
-        known += (known.empty() ? "" : ", ") + std::string(field.name);
+      std::vector<std::string> known;
+      for (const Field& field : kFields) known.emplace_back(field.name);
+      const std::string meant = did_you_mean(nearest(name, known));
       return fail("app", "invalid-fields", fmt::format("There is no field '{}'", name), {},
-                  "Fields are: " + known + "; or all");
+                  fmt::format("Fields are: {}; or all{}{}", fmt::join(known, ", "),
+                              meant.empty() ? "" : "\n", meant));
     }
     fields.chosen_ |= 1U << (found - kFields.begin());
     if (name.size() == list.size()) return fields;

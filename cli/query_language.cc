@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "base/suggest.h"
 #include "base/try.h"
 
 namespace sluice::cli {
@@ -39,8 +40,15 @@ const Function* find_function(std::string_view name) {
   return nullptr;
 }
 
-tl::unexpected<Error> invalid(std::size_t column, std::string message) {
-  return fail("app", "invalid-query", fmt::format("Column {} of the query: {}", column, message));
+std::string meant_by(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Function& function : kFunctions) names.emplace_back(function.name);
+  return did_you_mean(nearest(name, names));
+}
+
+tl::unexpected<Error> invalid(std::size_t column, std::string message, std::string detail = {}) {
+  return fail("app", "invalid-query", fmt::format("Column {} of the query: {}", column, message),
+              {}, std::move(detail));
 }
 
 struct Token {
@@ -141,7 +149,8 @@ class Parser {
     if (token.kind == Token::Kind::kWord && tokens_[at_ + 1].kind == Token::Kind::kOpen) {
       const Function* function = find_function(token.text);
       if (function == nullptr)
-        return invalid(token.column, fmt::format("there is no function '{}'", token.text));
+        return invalid(token.column, fmt::format("there is no function '{}'", token.text),
+                       meant_by(token.text));
       levels_.push_back({function, token.column, 0, {}, "", 0});
       at_ += 2;
       return arguments(term_expected);

@@ -67,6 +67,12 @@ TEST_CASE("What queries mean") {
   CHECK(answer("leaves(core/lib.bst + app.bst)") == "core/lib.bst");
 }
 
+TEST_CASE("A function that isn't there is told with what is near") {
+  const auto query = parse_query("dep(app.bst)");
+  REQUIRE_FALSE(query);
+  CHECK(query.error().detail == "Did you mean 'deps' or 'rdeps'?");
+}
+
 TEST_CASE("Operators go from left to right, parentheses first") {
   CHECK(answer("app.bst + base.bst") == "base.bst app.bst");
   CHECK(answer("all() - app.bst - base.bst") == "core/lib.bst tool-a.bst all.bst");

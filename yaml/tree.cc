@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/suggest.h"
 #include "base/truth.h"
 #include "base/try.h"
 
@@ -260,6 +261,10 @@ tl::unexpected<Error> invalid_data(const Node& node, std::string message, std::s
 
 namespace {
 
+std::string meant_by(std::string_view word, std::span<const std::string_view> known) {
+  return did_you_mean(nearest(word, std::vector<std::string>(known.begin(), known.end())));
+}
+
 Result<Node*> find_kind(const Node& map, std::string_view key, Kind kind) {
   Node* value = map.find(key);
   if (value != nullptr && value->kind != kind) {
@@ -366,7 +371,8 @@ Result<std::string_view> get_enum(const Node& map, std::string_view key,
     if (value == node->text) return node->text;
   }
   return invalid_data(
-      *node, fmt::format("Value of '{}' should be one of '{}'", key, fmt::join(allowed, ", ")));
+      *node, fmt::format("Value of '{}' should be one of '{}'", key, fmt::join(allowed, ", ")),
+      meant_by(node->text, allowed));
 }
 
 Result<std::vector<std::string>> as_strings(const Node& list) {
@@ -393,7 +399,8 @@ Result<std::vector<std::string>> find_strings(const Node& map, std::string_view 
 Status validate_keys(const Node& map, std::span<const std::string_view> valid) {
   for (const Entry& entry : map.entries()) {
     if (std::find(valid.begin(), valid.end(), entry.key) == valid.end()) {
-      return invalid_data(*entry.value, fmt::format("Unexpected key: {}", entry.key));
+      return invalid_data(*entry.value, fmt::format("Unexpected key: {}", entry.key),
+                          meant_by(entry.key, valid));
     }
   }
   return {};
