@@ -1,4 +1,4 @@
-// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout`, `store
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `sbom`, `shell`, `source checkout`, `store
 // ...` and `workspace ...`, and completion of all (see main.cc).
 #include <clocale>
 
@@ -26,6 +26,7 @@ struct Dispatch {
   int operator()(const WorkspaceCloseCommand& c) { return run_workspace_close(invocation, c); }
   int operator()(const WorkspaceResetCommand& c) { return run_workspace_reset(invocation, c); }
   int operator()(const WorkspaceListCommand&) { return run_workspace_list(invocation); }
+  int operator()(const SbomCommand& c) { return run_sbom(invocation, c); }
   int operator()(const ExplainCommand& c) { return run_explain(invocation, c); }
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>

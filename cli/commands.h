@@ -45,6 +45,7 @@ std::optional<LoadedProject> load_with_subprojects(Invocation& invocation,
 int run_show(Invocation& invocation, const ShowCommand& command);
 int run_query(Invocation& invocation, const QueryCommand& command);
 int run_why(Invocation& invocation, const WhyCommand& command);
+int run_sbom(Invocation& invocation, const SbomCommand& command);
 int run_explain(Invocation& invocation, const ExplainCommand& command);
 int run_shell(Invocation& invocation, const ShellCommand& command);
 int run_checkout(Invocation& invocation, const CheckoutCommand& command);

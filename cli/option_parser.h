@@ -105,6 +105,7 @@ class Parser {
   void add_query();
   void add_why();
   void add_explain();
+  void add_sbom();
   void add_shell();
   void add_source();
   void add_workspace();
@@ -141,6 +142,7 @@ class Parser {
   InitCommand init_;
   ArtifactDeleteCommand artifact_delete_;
   ArtifactDiffCommand artifact_diff_;
+  SbomCommand sbom_;
   ShowCommand show_;
   QueryCommand query_;
   WhyCommand why_;

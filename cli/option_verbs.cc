@@ -197,6 +197,9 @@ void Parser::add_build() {
          "The dependencies to build");
   sub->add_flag("-r,--retry-failed", build_.retry_failed,
                 "Try to build elements for which a failed build artifact is found");
+  sub->add_flag("--check", build_.check,
+                "Build what is cached once more, and fail where that comes out differently; "
+                "--deps says what is checked besides (default: none)");
   session_options(*sub, build_);
   listen_options(*sub, build_.listen);
   artifact_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading");
@@ -281,6 +284,23 @@ void Parser::add_explain() {
         "Compare with the artifact of this key, or the only one with this beginning");
   sub->add_flag("--json", explain_.json, "Print a JSON document");
   on(sub, [this] { return Command(explain_); });
+}
+
+void Parser::add_sbom() {
+  auto* sub = add_verb(app_, "sbom", "Write a bill of materials");
+  sub->footer(
+      fmt::format("Of ELEMENTS, or else of the project's default targets, or all of its elements: "
+                  "what each is, what it needs,\n"
+                  "and where its sources come from.\n"
+                  "--deps says what is in it; what is there to build alone is marked so:\n{}",
+                  kDepsHelp));
+  sub->add_option("elements", sbom_.targets)->type_name("ELEMENTS");
+  choice(*sub, "-d,--deps", sbom_.deps, {"none", "run", "build", "all"},
+         "The dependencies that are in it (default: all)");
+  choice(*sub, "-f,--format", sbom_.format, {"spdx", "cyclonedx"},
+         "SPDX 2.3 or CycloneDX 1.5, as JSON (default: spdx)");
+  value(*sub, "-o,--output", sbom_.output, "FILE", "Write to FILE (default: the standard output)");
+  on(sub, [this] { return Command(sbom_); });
 }
 
 void Parser::add_shell() {

@@ -141,6 +141,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_query();
   add_why();
   add_explain();
+  add_sbom();
   add_shell();
   add_source();
   add_workspace();

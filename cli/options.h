@@ -58,6 +58,9 @@ struct Work {
   // none | run | build | all | redirect.
   std::string deps;
   bool retry_failed = false;
+  // build: what `deps` says, "" being none of the dependencies, is built once more where it is
+  // cached, and compared with that.
+  bool check = false;
   RemoteOptions remotes;
   // pull: nothing to pull from is no error; only what `targets` need is pulled.
   bool if_possible = false;
@@ -148,6 +151,12 @@ struct WhyCommand {
   bool all = false;
   std::uint32_t limit = 10;
   bool json = false;
+};
+struct SbomCommand {
+  std::vector<std::string> targets;
+  std::string deps = "all";
+  std::string format = "spdx";  // or cyclonedx
+  std::string output;           // "" or "-": the standard output
 };
 struct ExplainCommand {
   std::string element;
@@ -257,7 +266,7 @@ using Command =
                  ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
                  WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
-                 ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
+                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
                  ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand, SessionListCommand,
                  SessionStartCommand, SessionAttachCommand, SessionLogCommand,
                  SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,

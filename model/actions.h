@@ -22,6 +22,7 @@ enum class Action : std::uint8_t {
   kBuild,
   kPush,
   kSourcePush,
+  kCheck,
   kEmpty,
   kSpawn
 };
@@ -70,13 +71,15 @@ struct ActionTraits {
   Caches to = Caches::kNone;    // what it gives to caches
   Needs needs = Needs::kNothing;
   Yields yields = Yields::kNothing;
+  // Runners from elsewhere may do its jobs.
+  bool travels = false;
   // Its jobs take less time than to say that they have started: they are given many at once, have
   // no log, and only those that fail, or are lost, have records of their own. The others are what
   // the run's and the status' counts say.
   bool brief = false;
 };
 
-inline constexpr std::array<ActionTraits, 8> kActions = {{
+inline constexpr std::array<ActionTraits, 9> kActions = {{
     {.action = Action::kTrack,
      .name = "track",
      .title = "Track",
@@ -107,7 +110,8 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .done = "Built",
      .resource = Resource::kProcess,
      .needs = Needs::kInputs,
-     .yields = Yields::kArtifact},
+     .yields = Yields::kArtifact,
+     .travels = true},
     {.action = Action::kPush,
      .name = "push",
      .title = "Push",
@@ -122,6 +126,14 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .done = "Sources Pushed",
      .resource = Resource::kUpload,
      .to = Caches::kSources},
+    // Builds what is cached once more, and fails where that comes out differently.
+    {.action = Action::kCheck,
+     .name = "check",
+     .title = "Check",
+     .activity = "Check",
+     .done = "Checked",
+     .resource = Resource::kProcess,
+     .needs = Needs::kInputs},
     // Measure what jobs cost (spec/jobs.md): one that does nothing, and one that starts a program.
     {.action = Action::kEmpty,
      .name = "empty",
