@@ -1,6 +1,8 @@
 #include "cli/sbom.h"
 
 #include <cstdlib>
+#include <map>
+#include <set>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>

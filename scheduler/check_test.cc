@@ -1,4 +1,5 @@
 // Runs that build what is cached once more (`build --check`).
+#include "model/source_kinds.h"
 #include "scheduler/test_world.h"
 
 namespace sluice::scheduler {

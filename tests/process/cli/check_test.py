@@ -10,6 +10,7 @@ from sluice_test import SluiceTest, main  # noqa: E402
 MANUAL = "kind: manual\nbuild-depends: [base.bst]\nconfig:\n  install-commands:\n  - mkdir -p %{install-root}/d\n"
 PROJECT = {
     "project.conf": "name: small\nmin-version: 2.0\nelement-path: elements\n",
+    "elements/base.bst": "kind: import\nsources:\n- kind: local\n  path: files/base\n",
     "elements/same.bst": MANUAL + "  - echo same > %{install-root}/d/same\n",
     "elements/random.bst": MANUAL + "  - cat /proc/sys/kernel/random/uuid > %{install-root}/d/random\n  - echo same > %{install-root}/d/same\n",
     "elements/all.bst": "kind: stack\ndepends: [same.bst, random.bst]\n",
@@ -36,7 +37,6 @@ class Check(SluiceTest):
         bad = self.sluice("build", "--check", "--deps", "all", "all.bst", cwd=self.at, status=1)
         self.assertIn("Not reproducible: 1 file is different when it is built again", bad.stderr)
         self.assertIn("~ d/random: content from byte ", bad.stderr)
-        self.assertIn("The check failed", bad.stderr)
         self.assertIn("Check Queue: processed 3, skipped 0, failed 1", bad.stderr)
         self.assertEqual(self.digest("random.bst"), before)
         self.assertEqual(self.sluice("artifact", "show", "random.bst", cwd=self.at).stdout.split(), ["cached", "random.bst"])
