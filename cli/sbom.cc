@@ -130,6 +130,12 @@ class Collector {
   void add_source(const model::Element& element, const model::Source& source, BomElement& of) {
     const auto ask = [&](const model::Source& one) { return ask_(element, one); };
     auto infos = sources::infos_of(source, ask);
+    // Python's patterns may say what ours can't: then no version is guessed, and all else is known.
+    if (!infos && infos.error().reason == "bad-pattern") {
+      model::Source plain = source;
+      plain.config.set("version-guess-pattern", model::Node::make_scalar("(?!)"));
+      if (auto others = sources::infos_of(plain, ask)) infos = std::move(others);
+    }
     // Community's patch_queue, and plugins without collect_source_info(), tell nothing at all.
     if (!infos || infos->empty()) {
       BomSource out = begun(source);

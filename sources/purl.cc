@@ -95,6 +95,25 @@ std::string package_url(std::string_view type, std::string_view space, std::stri
   return out;
 }
 
+std::pair<std::string, std::string> name_and_version(std::string_view file) {
+  std::pair<std::string, std::string> out;
+  if (file.ends_with(".whl")) {
+    const auto name = file.find('-');
+    const auto version = name == std::string_view::npos ? name : file.find('-', name + 1);
+    if (version == std::string_view::npos) return out;
+    return {std::string(file.substr(0, name)),
+            std::string(file.substr(name + 1, version - name - 1))};
+  }
+  for (const std::string_view end : {".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip"}) {
+    if (!file.ends_with(end)) continue;
+    const std::string_view stem = without_end(file, end);
+    const auto dash = stem.rfind('-');
+    if (dash == std::string_view::npos || dash == 0 || dash + 1 == stem.size()) return out;
+    return {std::string(stem.substr(0, dash)), std::string(stem.substr(dash + 1))};
+  }
+  return out;
+}
+
 std::string python_package_url(std::string_view name, std::string_view version) {
   std::string plain = lower(name);
   std::replace(plain.begin(), plain.end(), '_', '-');

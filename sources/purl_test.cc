@@ -21,6 +21,14 @@ TEST_CASE("package URLs escape what has a meaning in them") {
   CHECK(python_package_url("Zope_Interface", "5") == "pkg:pypi/zope-interface@5");
 }
 
+TEST_CASE("the name of an archive says what it is of where that is exact") {
+  using Parts = std::pair<std::string, std::string>;
+  CHECK(name_and_version("YAML-Tiny-1.76.tar.gz") == Parts("YAML-Tiny", "1.76"));
+  CHECK(name_and_version("pytz-2026.3.post1-py3-none-any.whl") == Parts("pytz", "2026.3.post1"));
+  CHECK(name_and_version("no_version.tar.gz") == Parts());
+  CHECK(name_and_version("a-1.exe") == Parts());
+}
+
 TEST_CASE("a downloaded file is a generic package with its checksum") {
   const std::string sum(64, 'a');
   CHECK(of_file("https://h/zlib-1.3.tar.gz", "1.3") ==
