@@ -153,7 +153,7 @@ TEST_CASE("relations are those of builds, of run time, of what is composed, and 
     INFO(expected);
     CHECK(relations.contains(expected));
   }
-  CHECK(relations.size() == 11);
+  CHECK(relations.size() == 12);
 
   const Json cyclonedx = Json::parse(cyclonedx_text(project.bom()));
   CHECK(cyclonedx["metadata"]["component"]["name"] == "image.bst");
