@@ -1,4 +1,5 @@
-// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `sbom`, `shell`, `source checkout`, `store
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `sbom`, `shell`, `source checkout`,
+// `store
 // ...` and `workspace ...`, and completion of all (see main.cc).
 #include <clocale>
 

@@ -266,9 +266,9 @@ using Command =
                  ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
                  WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
-                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
-                 ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand, SessionListCommand,
-                 SessionStartCommand, SessionAttachCommand, SessionLogCommand,
+                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand,
+                 LogCommand, ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand,
+                 SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionLogCommand,
                  SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
                  RunnerListCommand, RunnerControlCommand>;
 
