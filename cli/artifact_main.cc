@@ -1,4 +1,5 @@
-// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `shell`, `source checkout`, `store
+// sluice-artifact: the verbs `artifact ...`, `explain`, `init`, `sbom`, `shell`, `source checkout`,
+// `store
 // ...` and `workspace ...`, and completion of all (see main.cc).
 #include <clocale>
 
@@ -17,6 +18,7 @@ struct Dispatch {
   int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
   int operator()(const LogCommand& c) { return run_log(invocation, c); }
   int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  int operator()(const ArtifactDiffCommand& c) { return run_artifact_diff(invocation, c); }
   int operator()(const StoreCheckCommand& c) { return run_store_check(invocation, c); }
   int operator()(const ArtifactDeleteCommand& c) { return run_artifact_delete(invocation, c); }
   int operator()(const SourceCheckoutCommand& c) { return run_source_checkout(invocation, c); }
@@ -25,6 +27,7 @@ struct Dispatch {
   int operator()(const WorkspaceCloseCommand& c) { return run_workspace_close(invocation, c); }
   int operator()(const WorkspaceResetCommand& c) { return run_workspace_reset(invocation, c); }
   int operator()(const WorkspaceListCommand&) { return run_workspace_list(invocation); }
+  int operator()(const SbomCommand& c) { return run_sbom(invocation, c); }
   int operator()(const ExplainCommand& c) { return run_explain(invocation, c); }
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>

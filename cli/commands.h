@@ -45,12 +45,14 @@ std::optional<LoadedProject> load_with_subprojects(Invocation& invocation,
 int run_show(Invocation& invocation, const ShowCommand& command);
 int run_query(Invocation& invocation, const QueryCommand& command);
 int run_why(Invocation& invocation, const WhyCommand& command);
+int run_sbom(Invocation& invocation, const SbomCommand& command);
 int run_explain(Invocation& invocation, const ExplainCommand& command);
 int run_shell(Invocation& invocation, const ShellCommand& command);
 int run_checkout(Invocation& invocation, const CheckoutCommand& command);
 int run_list_contents(Invocation& invocation, const ListContentsCommand& command);
 int run_log(Invocation& invocation, const LogCommand& command);
 int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command);
+int run_artifact_diff(Invocation& invocation, const ArtifactDiffCommand& command);
 int run_store_check(Invocation& invocation, const StoreCheckCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
 int run_session_start(Invocation& invocation, const SessionStartCommand& command);

@@ -138,6 +138,7 @@ class Parser {
   void add_query();
   void add_why();
   void add_explain();
+  void add_sbom();
   void add_shell();
   void add_source();
   void add_workspace();
@@ -177,6 +178,8 @@ class Parser {
   WorkspaceResetCommand workspace_reset_;
   InitCommand init_;
   ArtifactDeleteCommand artifact_delete_;
+  ArtifactDiffCommand artifact_diff_;
+  SbomCommand sbom_;
   ShowCommand show_;
   QueryCommand query_;
   WhyCommand why_;

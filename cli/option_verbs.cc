@@ -46,6 +46,9 @@ void Parser::add_build() {
          "The dependencies to build");
   sub->add_flag("-r,--retry-failed", build_.retry_failed,
                 "Try to build elements for which a failed build artifact is found");
+  sub->add_flag("--check", build_.check,
+                "Build what is cached once more, and fail where that comes out differently; "
+                "--deps says what is checked besides (default: none)");
   session_options(*sub, build_);
   listen_options(*sub, build_.listen);
   artifact_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading");
@@ -144,6 +147,27 @@ void Parser::add_explain() {
         "Compare with the artifact of this key, or the only one with this beginning");
   sub->add_flag("--json", explain_.json, "Print a JSON document");
   on(sub, [this] { return Command(explain_); });
+}
+
+void Parser::add_sbom() {
+  auto* sub = add_verb(
+      app_, "sbom", "Write a bill of materials",
+      {{"sluice sbom app.bst --output app.spdx.json", "Write what app.bst is made of, as SPDX"},
+       {"sluice sbom --format cyclonedx --deps run app.bst",
+        "The same as CycloneDX, of what runs alone"}});
+  sub->footer(
+      fmt::format("Of ELEMENTS, or else of the project's default targets, or all of its elements: "
+                  "what each is, what it needs,\n"
+                  "and where its sources come from.\n"
+                  "--deps says what is in it; what is there to build alone is marked so:\n{}",
+                  kDepsHelp));
+  sub->add_option("elements", sbom_.targets)->type_name("ELEMENTS");
+  choice(*sub, "-d,--deps", sbom_.deps, {"none", "run", "build", "all"},
+         "The dependencies that are in it (default: all)");
+  choice(*sub, "-f,--format", sbom_.format, {"spdx", "cyclonedx"},
+         "SPDX 2.3 or CycloneDX 1.5, as JSON (default: spdx)");
+  value(*sub, "-o,--output", sbom_.output, "FILE", "Write to FILE (default: the standard output)");
+  on(sub, [this] { return Command(sbom_); });
 }
 
 void Parser::add_shell() {
@@ -257,6 +281,21 @@ void Parser::add_artifact() {
   choice(*remove, "-d,--deps", artifact_delete_.deps, {"none", "run", "build", "all"},
          "The dependencies to delete (default: none)");
   on(remove, [this] { return Command(artifact_delete_); });
+
+  auto* diff = add_verb(
+      *group, "diff", "Show what differs between two artifacts",
+      {{"sluice artifact diff test/app/1a2b test/app/3c4d", "Compare two artifacts of app.bst"},
+       {"sluice artifact diff --text app.bst app-debug.bst",
+        "Compare two elements, and lines of their texts"}});
+  diff->footer(
+      "Files, modes, links and contents, public data, and what the keys are made of. The status is "
+      "that of diff(1):\n"
+      "0 when the artifacts hold the same, 1 when they don't, 2 when they can't be compared.\n");
+  diff->add_option("before", artifact_diff_.before)->type_name("ARTIFACT")->required();
+  diff->add_option("after", artifact_diff_.after)->type_name("ARTIFACT")->required();
+  diff->add_flag("-t,--text", artifact_diff_.text, "Show how the lines of texts differ");
+  diff->add_flag("--json", artifact_diff_.json, "Print a JSON document");
+  on(diff, [this] { return Command(artifact_diff_); });
 
   auto* pull = add_verb(
       *group, "pull", "Pull a built artifact from remote artifact caches",

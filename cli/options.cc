@@ -34,7 +34,7 @@ ValueShape value_shape(const CLI::App& app, const std::string& type, const std::
   if (type.find('|') != std::string::npos) return choices(type);
   if (type == "ELEMENT" || type == "ELEMENTS" || type == "TARGETS" || name == "--except")
     return {What::kElement, {}};
-  if (type == "TARGET" || type == "ARTIFACTS") return {What::kArtifact, {}};
+  if (type == "TARGET" || type == "ARTIFACT" || type == "ARTIFACTS") return {What::kArtifact, {}};
   if (type == "DIRECTORY" || type == "TARGET_DIRECTORY") return {What::kDirectory, {}};
   if (type == "FILE" || type == "FILENAME" || type == "LOCATION" || type == "PATH" ||
       type.starts_with("HOSTPATH"))
@@ -130,6 +130,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_query();
   add_why();
   add_explain();
+  add_sbom();
   add_shell();
   add_source();
   add_workspace();

@@ -58,6 +58,9 @@ struct Work {
   // none | run | build | all | redirect.
   std::string deps;
   bool retry_failed = false;
+  // build: what `deps` says, "" being none of the dependencies, is built once more where it is
+  // cached, and compared with that.
+  bool check = false;
   RemoteOptions remotes;
   // pull: nothing to pull from is no error; only what `targets` need is pulled.
   bool if_possible = false;
@@ -149,6 +152,12 @@ struct WhyCommand {
   std::uint32_t limit = 10;
   bool json = false;
 };
+struct SbomCommand {
+  std::vector<std::string> targets;
+  std::string deps = "all";
+  std::string format = "spdx";  // or cyclonedx
+  std::string output;           // "" or "-": the standard output
+};
 struct ExplainCommand {
   std::string element;
   std::string against;  // the beginning of a key; "": the newest artifact
@@ -190,6 +199,11 @@ struct ArtifactShowCommand {
 struct ArtifactDeleteCommand {
   std::vector<std::string> artifacts;
   std::string deps = "none";
+};
+struct ArtifactDiffCommand {
+  std::string before, after;
+  bool text = false;
+  bool json = false;
 };
 struct StoreCheckCommand {
   bool repair = false;
@@ -252,11 +266,11 @@ using Command =
                  ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
                  WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
-                 ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
-                 ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
-                 SessionAttachCommand, SessionLogCommand, SessionControlCommand,
-                 SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand, RunnerListCommand,
-                 RunnerControlCommand>;
+                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand,
+                 LogCommand, ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand,
+                 SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionLogCommand,
+                 SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
+                 RunnerListCommand, RunnerControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

@@ -13,6 +13,12 @@ namespace sluice::cli {
 
 using model::Action;
 
+namespace {
+
+std::string check_deps(const Work& work) { return work.deps.empty() ? "none" : work.deps; }
+
+}  // namespace
+
 Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& global) {
   const bool builds = work.verb == Action::kBuild;
   wire::LoadArguments load = load_arguments(global);
@@ -25,7 +31,7 @@ Result<wire::LoadArguments> load_for(const Work& work, const GlobalOptions& glob
     load.what.artifacts_tried = work.verb == Action::kPush;
   }
   load.what.except = work.except;
-  load.what.deps = builds ? "all" : work.deps;
+  load.what.deps = work.check ? check_deps(work) : builds ? "all" : work.deps;
   load.wanted.import_sources = true;
   load.wanted.builds = builds;
   load.wanted.retry_failed = work.retry_failed;
@@ -54,7 +60,13 @@ Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
   if (!plan.fetching) {
     if (builds) run.deps = work.deps.empty() ? plan.settings.build_dependencies : work.deps;
     run.retry_failed = work.retry_failed;
-    run.prompt = prompts;
+    run.prompt = prompts && !work.check;
+    if (work.check) {
+      run.check = true;
+      run.deps = check_deps(work);
+      // What differs isn't in the way of what else is checked.
+      if (!load.overrides.on_error) run.on_error = "continue";
+    }
   }
   const bool moves_artifacts =
       run.verb == Action::kBuild || run.verb == Action::kPull || run.verb == Action::kPush;

@@ -448,7 +448,10 @@ class WorkRun {
   }
 
   // "The build", "The fetch": of the run that is or was under way.
-  std::string what() const { return fmt::format("The {}", text_of(doing_)); }
+  std::string what() const {
+    return fmt::format("The {}",
+                       text_of(work_.check && doing_ == Action::kBuild ? Action::kCheck : doing_));
+  }
 
   Error run_error(const wire::Event& event) const {
     Error error;

@@ -55,6 +55,13 @@ Status ArtifactWriter::write_meta(store::ArtifactInfo& info) {
   return store::write_meta(cas_, meta, info);
 }
 
+Result<store::ArtifactInfo> ArtifactWriter::made(const std::optional<std::string>& collect) {
+  store::ArtifactInfo info;
+  if (collect) CHECK(collect_files(info, *collect));
+  CHECK(write_meta(info));
+  return info;
+}
+
 Result<model::ArtifactRef> ArtifactWriter::write(const std::optional<std::string>& collect,
                                                  const Error* failure) {
   Reporter::Activity activity(reporter_, "Caching artifact");

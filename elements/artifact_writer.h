@@ -38,6 +38,10 @@ class ArtifactWriter {
   // failed; null: it didn't. Errors: those of the store.
   Result<model::ArtifactRef> write(const std::optional<std::string>& collect, const Error* failure);
 
+  // What write() would write of the files and the metadata of a build that succeeded, as blobs of
+  // the store to which no artifact refers.
+  Result<store::ArtifactInfo> made(const std::optional<std::string>& collect);
+
  private:
   Status collect_files(store::ArtifactInfo& info, const std::string& directory);
   Status keep_build_tree(store::ArtifactInfo& info);

@@ -21,6 +21,8 @@ struct JobData {
   // Commands run on this machine, whatever services the settings name: somebody waits for them at a
   // terminal.
   bool local = false;
+  // Commands run although a service knows what comes of them.
+  bool anew = false;
 
   // A variable of the element; `otherwise` when it has none of that name.
   std::string variable(std::string_view name, std::string_view otherwise = {}) const;

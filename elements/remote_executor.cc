@@ -94,6 +94,7 @@ Result<wire::ExecuteRequest> RemoteExecutor::request(store::Tree& root,
   request.platform = execution_platform(data_.body.sandbox);
   request.root = TRY(input_root(root, execution));
   request.more_roots = execution.more_roots;
+  request.anew = data_.anew;
   return request;
 }
 

@@ -1,6 +1,7 @@
 #include "jobs/job.h"
 
 #include <cerrno>
+#include <functional>
 #include <optional>
 
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include "elements/build.h"
 #include "elements/kinds.h"
 #include "elements/reporter.h"
+#include "jobs/check.h"
 #include "jobs/fetch.h"
 #include "jobs/names.h"
 #include "jobs/pull.h"
@@ -24,6 +26,7 @@
 #include "jobs/track.h"
 #include "sandbox/scratch.h"
 #include "sources/plugin/plugin.h"
+#include "store/artifact.h"
 #include "store/check.h"
 #include "store/measure.h"
 #include "store/sources.h"
@@ -82,8 +85,13 @@ Status keep_no_sources(store::Cas& cas) {
   return refs.store_element(store::kNoSources, empty);
 }
 
+// What becomes of a build that has come to its end: `directory` is what is to be collected,
+// `failure` why it failed. Errors: those of the attempt.
+using Finish = std::function<Result<Ending>(
+    Build& build, const std::optional<std::string>& directory, std::optional<Error> failure)>;
+
 Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel,
-                bool trust = true) {
+                const Finish& finish, bool trust = true) {
   const Kind* kind = kind_of(data);
   if (kind == nullptr && data.element.kind == "junction") {
     return failed(Outcome::kError, Error{"pipeline", "", "Cannot build junction elements", {}, {}});
@@ -131,46 +139,40 @@ Ending do_build(const JobData& data, StoreInUse& store, Reporter& reporter, Canc
     return trust && build.commands().used_remembered_root() && error.reason == "missing-blob";
   };
   if (auto staged = kind->stage(build); !staged) {
-    if (lost(staged.error())) return do_build(data, store, reporter, cancel, false);
+    if (lost(staged.error())) return do_build(data, store, reporter, cancel, finish, false);
     return failed(Outcome::kError, std::move(staged.error()));
   }
-  Ending ending;
+  std::optional<Error> failure;
   auto collect = kind->assemble(build);
   std::optional<std::string> directory;
   if (collect) {
     if (!collect->empty()) directory = *collect;
     auto found = build.root().tree().directory_digest(*collect);
     if (!found && found.error().domain != "virtual-fs") {
-      if (lost(found.error())) return do_build(data, store, reporter, cancel, false);
+      if (lost(found.error())) return do_build(data, store, reporter, cancel, finish, false);
       return failed(Outcome::kError, std::move(found.error()));
     }
     if (!found) {
-      ending = failed(Outcome::kFailure,
-                      Error{"element",
-                            "collect-missing",
-                            fmt::format("Directory '{}' was not found inside the sandbox, "
-                                        "unable to collect artifact contents",
-                                        *collect),
-                            {},
-                            {}});
+      failure = Error{"element",
+                      "collect-missing",
+                      fmt::format("Directory '{}' was not found inside the sandbox, "
+                                  "unable to collect artifact contents",
+                                  *collect),
+                      {},
+                      {}};
     }
   } else {
-    if (lost(collect.error())) return do_build(data, store, reporter, cancel, false);
+    if (lost(collect.error())) return do_build(data, store, reporter, cancel, finish, false);
     if (!is_element_failure(collect.error()))
       return failed(Outcome::kError, std::move(collect.error()));
     if (!build.artifact().collected_on_failure().empty())
       directory = build.artifact().collected_on_failure();
-    ending = failed(Outcome::kFailure, std::move(collect.error()));
+    failure = std::move(collect.error());
   }
-  auto artifact = build.artifact().write(directory, ending.error ? &*ending.error : nullptr);
-  if (!artifact) {
-    if (lost(artifact.error())) return do_build(data, store, reporter, cancel, false);
-    return failed(Outcome::kError, std::move(artifact.error()));
-  }
-  if (auto kept = keep_artifact(data, artifact->key, reporter, cancel); !kept)
-    return failed(Outcome::kError, std::move(kept.error()));
-  ending.artifact = std::move(*artifact);
-  return ending;
+  auto ending = finish(build, directory, std::move(failure));
+  if (ending) return std::move(*ending);
+  if (lost(ending.error())) return do_build(data, store, reporter, cancel, finish, false);
+  return failed(Outcome::kError, std::move(ending.error()));
 }
 
 bool is_missing_blob(const Error& error) {
@@ -181,8 +183,8 @@ bool is_missing_blob(const Error& error) {
 // that was to be staged is looked at, so that the scheduler sees at once what has to be pulled or
 // built again.
 Ending build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& reporter,
-                             Cancel& cancel) {
-  Ending ending = do_build(data, store, reporter, cancel);
+                             Cancel& cancel, const Finish& finish) {
+  Ending ending = do_build(data, store, reporter, cancel, finish);
   if (!ending.error || !is_missing_blob(*ending.error)) return ending;
   for (const model::ArtifactRef& dependency : data.job.dependencies) {
     if (!dependency.files.empty())
@@ -191,6 +193,51 @@ Ending build_from_good_blobs(const JobData& data, StoreInUse& store, Reporter& r
   if (!data.job.sources.empty())
     static_cast<void>(store::drop_damaged(store.cas, data.job.sources));
   return ending;
+}
+
+// Builds, and caches what comes of it.
+Ending do_build_job(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
+  const auto cache = [&](Build& build, const std::optional<std::string>& directory,
+                         std::optional<Error> failure) -> Result<Ending> {
+    auto artifact = TRY(build.artifact().write(directory, failure ? &*failure : nullptr));
+    CHECK(keep_artifact(data, artifact.key, reporter, cancel));
+    Ending ending;
+    if (failure) ending = failed(Outcome::kFailure, std::move(*failure));
+    ending.artifact = std::move(artifact);
+    return ending;
+  };
+  return build_from_good_blobs(data, store, reporter, cancel, cache);
+}
+
+// Builds what is cached once more, and caches nothing.
+Ending do_check(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
+  auto cached = store::Artifacts(store.cas).lookup(data.element.project, data.element.name,
+                                                   data.job.keys.full);
+  if (!cached) return failed(Outcome::kError, std::move(cached.error()));
+  if (!*cached || !(*cached)->build_success) {
+    return failed(Outcome::kError, Error{"artifact",
+                                         "missing-artifact",
+                                         "There is no artifact in the cache to compare with",
+                                         {},
+                                         {}});
+  }
+  JobData anew = data;
+  anew.anew = true;
+  const auto compare = [&](Build& build, const std::optional<std::string>& directory,
+                           std::optional<Error> failure) -> Result<Ending> {
+    if (failure) {
+      failure->message =
+          "Not reproducible: it was built before, and fails now: " + failure->message;
+      failure->reason = "not-reproducible";
+      return failed(Outcome::kFailure, std::move(*failure));
+    }
+    const auto made = TRY(build.artifact().made(directory));
+    auto same = compare_with_cached(store.cas, **cached, made, reporter);
+    if (same) return Ending{};
+    if (same.error().reason != "not-reproducible") return forward(same);
+    return failed(Outcome::kFailure, std::move(same.error()));
+  };
+  return build_from_good_blobs(anew, store, reporter, cancel, compare);
 }
 
 Ending do_fetch(const JobData& data, store::Cas& cas, Reporter& reporter, Cancel& cancel) {
@@ -256,7 +303,8 @@ Ending do_source_push(const JobData& data, store::Cas& cas, Reporter& reporter, 
 
 Ending do_action(const JobData& data, StoreInUse& store, Reporter& reporter, Cancel& cancel) {
   switch (data.job.action) {
-    case model::Action::kBuild: return build_from_good_blobs(data, store, reporter, cancel);
+    case model::Action::kBuild: return do_build_job(data, store, reporter, cancel);
+    case model::Action::kCheck: return do_check(data, store, reporter, cancel);
     case model::Action::kFetch: return do_fetch(data, store.cas, reporter, cancel);
     case model::Action::kTrack: return do_track(data, store.cas, reporter, cancel);
     case model::Action::kPull: return do_pull(data, store.cas, reporter, cancel);

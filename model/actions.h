@@ -22,6 +22,7 @@ enum class Action : std::uint8_t {
   kBuild,
   kPush,
   kSourcePush,
+  kCheck,
   kEmpty,
   kSpawn
 };
@@ -73,13 +74,15 @@ struct ActionTraits {
   // Of an action that an element needs to be there: what a job that has done it says of where that
   // came from.
   std::string_view origin = {};
+  // Runners from elsewhere may do its jobs.
+  bool travels = false;
   // Its jobs take less time than to say that they have started: they are given many at once, have
   // no log, and only those that fail, or are lost, have records of their own. The others are what
   // the run's and the status' counts say.
   bool brief = false;
 };
 
-inline constexpr std::array<ActionTraits, 8> kActions = {{
+inline constexpr std::array<ActionTraits, 9> kActions = {{
     {.action = Action::kTrack,
      .name = "track",
      .title = "Track",
@@ -113,7 +116,8 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .resource = Resource::kProcess,
      .needs = Needs::kInputs,
      .yields = Yields::kArtifact,
-     .origin = "built"},
+     .origin = "built",
+     .travels = true},
     {.action = Action::kPush,
      .name = "push",
      .title = "Push",
@@ -128,6 +132,14 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .done = "Sources Pushed",
      .resource = Resource::kUpload,
      .to = Caches::kSources},
+    // Builds what is cached once more, and fails where that comes out differently.
+    {.action = Action::kCheck,
+     .name = "check",
+     .title = "Check",
+     .activity = "Check",
+     .done = "Checked",
+     .resource = Resource::kProcess,
+     .needs = Needs::kInputs},
     // Measure what jobs cost (spec/jobs.md): one that does nothing, and one that starts a program.
     {.action = Action::kEmpty,
      .name = "empty",

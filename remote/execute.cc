@@ -40,7 +40,7 @@ class Run {
       info("Blobs of the action result are gone, it is made anew");
     }
     CHECK(upload());
-    auto result = TRY(execute(false));
+    auto result = TRY(execute(request_.anew));
     if (TRY(fetch(result, reply))) return counted(std::move(reply));
     if (result.cached) {
       result = TRY(execute(true));
@@ -70,7 +70,7 @@ class Run {
   }
 
   Result<std::optional<ActionResult>> look_up() {
-    if (services_.action_cache == nullptr) return std::nullopt;
+    if (services_.action_cache == nullptr || request_.anew) return std::nullopt;
     auto known = services_.action_cache->find(action_);
     if (!known) known.error().message = "Failed to query action cache: " + known.error().message;
     return known;

@@ -43,7 +43,7 @@ void Dispatcher::group() {
   groups_.clear();
   bool builds = false;
   for (std::size_t q = 0; q < run().queues(); ++q)
-    builds = builds || run().type(q).traits().needs == model::Needs::kInputs;
+    builds = builds || run().type(q).traits().travels;
   if (!builds) return;
   std::map<Choice::Class, std::uint32_t> numbers;
   std::vector<std::uint32_t> group(loaded().size(), 0);
@@ -75,7 +75,7 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
                                    bool& replayed) {
   const QueueType& type = run().type(q);
   const model::ActionTraits& traits = type.traits();
-  const bool builds = traits.needs == model::Needs::kInputs;
+  const bool builds = traits.travels;
   const std::uint32_t limit = model()->limit(traits.resource);
   const std::uint32_t set = model()->limits[static_cast<std::size_t>(traits.resource)];
   // The settings say how many jobs the session's own runners do; of builds each runner from
@@ -126,7 +126,7 @@ bool Dispatcher::dispatch_by_class(std::size_t q, std::uint32_t& active, Batches
     // Another group's jobs may go to other runners.
     if (!now || !choice_.any(number, *now)) continue;
     wire::Job job;
-    if (builds && !add_inputs(e, job)) {
+    if (traits.needs == model::Needs::kInputs && !add_inputs(e, job)) {
       // What the store has lost is built again, and in another group perhaps.
       replayed = replayed || run().next_ready(q, group) != e;
       break;
@@ -208,7 +208,7 @@ void Dispatcher::note_waiting() {
   std::map<Choice::Class, Waiting> now;
   const Duration time = clock_.monotonic();
   for (std::size_t q = 0; q < run().queues() && choice_.open(); ++q) {
-    if (run().type(q).traits().needs != model::Needs::kInputs) continue;
+    if (!run().type(q).traits().travels) continue;
     for (std::size_t group = 0; group < groups_.size(); ++group) {
       const Choice::Class number = groups_[group];
       ElementIndex e = run().next_ready(q, group);

@@ -354,7 +354,7 @@ Status Dispatcher::check_store() {
       cached = state == ArtifactState::kCached;
       if (!cached) lost.artifacts.push_back(e);
     }
-    if (!run().needs_sources() || (run().queries_artifacts() && cached) ||
+    if (!run().needs_sources() || (run().queries_artifacts() && cached && !run().checks(e)) ||
         !is_present(loaded().sources[e]))
       continue;
     auto state = TRY(loaded().ask_sources(store_, e));
@@ -389,8 +389,8 @@ Status Dispatcher::query(KnownSnapshot& loaded, const Run& run, RunStarted& chan
   }
   for (const ElementIndex e : run.plan()) {
     if (!run.needs_sources()) continue;
-    const bool needed =
-        !run.queries_artifacts() || pushes_sources || loaded.artifact[e] != ArtifactState::kCached;
+    const bool needed = !run.queries_artifacts() || pushes_sources || run.checks(e) ||
+                        loaded.artifact[e] != ArtifactState::kCached;
     if (needed && loaded.sources[e] != SourcesState::kPresent) {
       CHECK(loaded.query_sources(store_, e));
     }

@@ -29,7 +29,7 @@ void Run::line_up_all() const {
 void Run::group_by(std::vector<std::uint32_t> group, std::size_t groups) const {
   group_ = std::move(group);
   for (Queue& queue : queues_) {
-    const bool grouped = queue.type->traits().needs == model::Needs::kInputs;
+    const bool grouped = queue.type->traits().travels;
     queue.ready.assign(grouped ? std::max<std::size_t>(1, groups) : 1, {});
   }
   line_up_all();

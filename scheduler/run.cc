@@ -53,7 +53,7 @@ Readiness always_ready(const Run&, ElementIndex) { return Readiness::kReady; }
 
 Readiness fetch_status(const Run& run, ElementIndex e) {
   const KnownSnapshot& loaded = run.loaded();
-  if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached)
+  if (run.queries_artifacts() && loaded.artifact[e] == ArtifactState::kCached && !run.checks(e))
     return Readiness::kSkip;
   return is_present(loaded.sources[e]) ? Readiness::kSkip : Readiness::kReady;
 }
@@ -69,7 +69,8 @@ bool to_be_built(const Run& run, ElementIndex e) {
 
 // BuildStream fetches local sources too, and even none at all: what its queue counts as processed.
 bool fetched_by_itself(const Run& run, ElementIndex e, const QueueType& type) {
-  const bool cached = run.queries_artifacts() && run.loaded().artifact[e] == ArtifactState::kCached;
+  const bool cached = run.queries_artifacts() &&
+                      run.loaded().artifact[e] == ArtifactState::kCached && !run.checks(e);
   return type.action == Action::kFetch && !cached &&
          run.loaded().sources[e] == SourcesState::kStageable;
 }
@@ -80,6 +81,15 @@ Readiness build_status(const Run& run, ElementIndex e) {
   const bool ready =
       run.scheduled(e) && run.build_ready(e) && is_present(loaded.sources[e]) && !run.awaits_key(e);
   return ready ? Readiness::kReady : Readiness::kWait;
+}
+
+bool checking_run(const Run& run) { return run.verb() == Action::kBuild && run.arguments().check; }
+
+// What isn't cached when its turn comes has failed, and its failure is told already.
+Readiness check_status(const Run& run, ElementIndex e) {
+  const KnownSnapshot& loaded = run.loaded();
+  if (!run.checks(e) || loaded.artifact[e] != ArtifactState::kCached) return Readiness::kSkip;
+  return run.build_ready(e) && is_present(loaded.sources[e]) ? Readiness::kReady : Readiness::kWait;
 }
 
 // A project's caches for an action that has to do with some.
@@ -115,6 +125,7 @@ const std::vector<QueueType>& queue_types() {
       {Action::kBuild, is_run_of<Action::kBuild>, build_status, to_be_built},
       {Action::kPush, is_run_with<Action::kPush>, push_status},
       {Action::kSourcePush, is_run_with<Action::kSourcePush>, source_push_status},
+      {Action::kCheck, checking_run, check_status},
       {Action::kEmpty, is_run_of<Action::kEmpty>, always_ready},
       {Action::kSpawn, is_run_of<Action::kSpawn>, always_ready},
   };
@@ -147,6 +158,7 @@ Result<Run> Run::make(const KnownSnapshot& loaded, std::uint32_t number,
   run.pipeline_ = loaded.graph.pipeline(loaded.snapshot.targets);
   if (run.builds_) {
     CHECK(run.plan_build());
+    if (arguments.check) CHECK(run.plan_checks());
   } else {
     run.plan_ = arguments.selection;
   }
@@ -206,6 +218,26 @@ Status Run::plan_build() {
   return {};
 }
 
+// A build from a workspace goes on from what an earlier one left, so it isn't the same twice.
+// One that isn't strict takes artifacts that were made with other dependencies than those of now.
+Status Run::plan_checks() {
+  if (!loaded_->snapshot.settings.strict)
+    return fail("scheduler", "not-strict", "Only strict builds can be checked");
+  checked_.assign(loaded_->size(), false);
+  std::string workspaces;
+  for (const ElementIndex e : arguments_.selection) {
+    const model::Element& element = loaded_->element(e);
+    if (!element.builds) continue;
+    checked_[e] = true;
+    auto body = TRY(wire::unpack_body(element.body));
+    if (model::has_workspace(body)) workspaces += element.full_name + "\n";
+  }
+  if (workspaces.empty()) return {};
+  return fail("scheduler", "workspaced",
+              "Elements with an open workspace can't be checked: close it, or leave them out", {},
+              workspaces);
+}
+
 bool Run::is_cached(ElementIndex e) const { return loaded_->artifact[e] == ArtifactState::kCached; }
 
 void Run::count() {
@@ -251,7 +283,7 @@ void Run::require(ElementIndex first, bool with_runtime) {
       }
     };
     if (runtime) push(loaded_->graph.runtime(e));
-    if (!is_cached(e) && !pull_pending_[e]) {
+    if ((!is_cached(e) && !pull_pending_[e]) || checks(e)) {
       scheduled_[e] = true;
       push(loaded_->graph.build(e));
     }
@@ -424,6 +456,7 @@ bool Run::any_ready(bool draining) const {
 }
 
 bool Run::drains(std::size_t queue) const {
+  if (queues_[queue].type->status == check_status) return false;
   for (std::size_t before = 0; before < queue; ++before) {
     if (queues_[before].type->status == build_status) return true;
   }
@@ -585,8 +618,9 @@ bool Run::stands_in_the_way(ElementIndex e, const Obstacle& obstacle) const {
   if (obstacle.to == Obstacle::To::kKey)
     return builds_ ||
            (element.has_sources && element.sources_key.empty() && element.sources_resolved);
-  if (builds_ && (loaded_->artifact[e] == ArtifactState::kCached ||
-                  loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e]))
+  if (builds_ && !checks(e) &&
+      (loaded_->artifact[e] == ArtifactState::kCached ||
+       loaded_->artifact[e] == ArtifactState::kFailed || pull_pending_[e]))
     return false;
   if (obstacle.to == Obstacle::To::kRun) return builds_;
   return needs_sources() && !is_present(loaded_->sources[e]) && remotes(e, Action::kFetch).empty();

@@ -81,6 +81,9 @@ class Run {
   bool uses_store() const { return !tracks() && !measures(); }
   bool needs_sources() const { return uses_store() && !moves_artifacts(); }
 
+  // The element is built once more when it is cached, and compared with that.
+  bool checks(ElementIndex e) const { return !checked_.empty() && checked_[e]; }
+
   // Caches on other machines that the action asks or gives to, of the element's project.
   std::vector<model::Remote> remotes(ElementIndex e, Action action) const;
   // Some project has caches for the action.
@@ -203,6 +206,7 @@ class Run {
 
   Run() = default;
   Status plan_build();
+  Status plan_checks();
   bool retries_failed() const;
   bool stands_in_the_way(ElementIndex e, const model::Obstacle& obstacle) const;
   void require_all();
@@ -243,6 +247,7 @@ class Run {
   // as fetched by jobs that nobody had.
   std::uint32_t killed_ = 0, fetched_without_job_ = 0;
 
+  std::vector<bool> checked_;  // by the arguments; empty: none is
   std::vector<bool> required_, scheduled_, ready_;
   std::vector<bool> pull_pending_;
   std::vector<bool> key_pending_;  // empty when no key is

@@ -20,6 +20,9 @@ struct Info {
   model::NodeMap extra;
   // The `provenance` of a plugin that says it of each of its parts; kNull: that of the source.
   model::Node provenance = {};
+  // What the package is called elsewhere (purl.h), where the kind knows that; no part of what `show`
+  // prints.
+  std::string purl = {};
 };
 using Infos = Result<std::vector<Info>>;
 

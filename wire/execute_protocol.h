@@ -38,6 +38,7 @@ struct ExecuteRequest {
   model::StringMap platform;                   // in the order of names
   model::Digest root;
   std::vector<model::Digest> more_roots;  // trees that the command may ask for by digest
+  bool anew = false;                      // a result that somebody has already counts for nothing
 };
 template <typename C>
 void fields(C& c, ExecuteRequest& m) {
@@ -53,6 +54,7 @@ void fields(C& c, ExecuteRequest& m) {
   c("platform", m.platform);
   c("root", m.root);
   c.optional("more_roots", m.more_roots);
+  c.optional("anew", m.anew);
 }
 
 // One of the outputs, whose whole tree is in the store now.

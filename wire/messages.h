@@ -518,6 +518,8 @@ struct RunArguments {
   std::vector<ProjectRemotes> remotes;  // by project of the snapshot; empty: none has any
   std::vector<std::string> warnings;    // for the run's heading
   bool prompt = false;                  // a failed element asks; `on_error` counts for nothing then
+  // build: what is selected is built once more when it is cached, and compared with that
+  bool check = false;
 };
 template <typename C>
 void fields(C& c, RunArguments& m) {
@@ -530,6 +532,7 @@ void fields(C& c, RunArguments& m) {
   c.optional("remotes", m.remotes);
   c.optional("warnings", m.warnings);
   c.optional("prompt", m.prompt);
+  c.optional("check", m.check);
 }
 
 struct RunAccepted {

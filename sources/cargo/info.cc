@@ -1,5 +1,6 @@
 #include "sources/crate.h"
 #include "sources/infos.h"
+#include "sources/purl.h"
 
 namespace sluice::sources::cargo {
 
@@ -15,6 +16,7 @@ Infos info(const model::Source& source) {
                      sha.empty() ? "None" : sha,
                      crate.version,
                      {}});
+    infos.back().purl = package_url("cargo", "", crate.name, crate.version);
     if (const model::Node* told = entry.find("provenance")) infos.back().provenance = *told;
   }
   return infos;

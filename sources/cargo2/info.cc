@@ -1,5 +1,6 @@
 #include "sources/crate.h"
 #include "sources/infos.h"
+#include "sources/purl.h"
 
 namespace sluice::sources::cargo2 {
 
@@ -20,6 +21,7 @@ Infos info(const model::Source& source) {
                        crate.sha.empty() ? "None" : crate.sha,
                        crate.version,
                        {}});
+      infos.back().purl = package_url("cargo", "", crate.name, crate.version);
     }
   }
   return infos;

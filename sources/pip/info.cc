@@ -1,4 +1,5 @@
 #include "sources/infos.h"
+#include "sources/purl.h"
 
 namespace sluice::sources::pip {
 
@@ -20,6 +21,7 @@ Infos info(const model::Source& source) {
          version,
          version,
          {{"package-name", model::Node::make_scalar(std::string(line.substr(0, equals)))}}});
+    infos.back().purl = python_package_url(line.substr(0, equals), version);
   }
   return infos;
 }

@@ -27,7 +27,7 @@ PROJECT = {
     "files/file": "file\n",
 }
 COMMANDS = [
-    ["build", "s.bst"], ["build"], ["show", "s.bst"], ["show"], ["query", "deps(s.bst)"], ["why", "a.bst"], ["explain", "a.bst"],
+    ["build", "s.bst"], ["build"], ["show", "s.bst"], ["show"], ["query", "deps(s.bst)"], ["why", "a.bst"], ["explain", "a.bst"], ["sbom"],
     ["shell", "s.bst", "--", "true"], ["shell", "--build", "a.bst", "--", "true"], ["source", "fetch", "far.bst"], ["source", "track", "far.bst"],
     ["source", "checkout", "--directory", "OUT/sources", "a.bst"], ["source", "checkout", "--tar", "OUT/s.tar", "a.bst"], ["source", "push", "a.bst"],
     ["workspace", "list"], ["workspace", "open", "--directory", "OUT/ws", "a.bst"], ["workspace", "reset", "a.bst"],
