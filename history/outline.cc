@@ -85,14 +85,14 @@ class Tracer {
 
 }  // namespace
 
-Result<Outline> outline(const wire::SessionPaths& paths) {
+Result<Outline> outline(const wire::SessionPaths& paths, bool over) {
   Outline out;
   Tracer tracer(out);
   TRY(wire::read_records(paths, 1, [&](std::string_view packed) {
     tracer.take(packed);
     return true;
   }));
-  tracer.finish(!paths.lives());
+  tracer.finish(over);
   return out;
 }
 

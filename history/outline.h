@@ -20,7 +20,7 @@ struct Outline {
   std::int64_t duration = 0;  // ns from the start on, suspensions left out
 };
 
-// Errors: "app"/"no-session", and those of the log's file.
-Result<Outline> outline(const wire::SessionPaths& paths);
+// `over`: nobody writes records any more. Errors: "app"/"no-session", and those of the log's file.
+Result<Outline> outline(const wire::SessionPaths& paths, bool over);
 
 }  // namespace sluice::history
