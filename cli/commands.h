@@ -57,6 +57,8 @@ int run_session_what_failed(Invocation& invocation, const SessionWhatFailedComma
 int run_session_summary(Invocation& invocation, const SessionSummaryCommand& command);
 int run_session_replay(Invocation& invocation, const SessionReplayCommand& command);
 int run_element_log(Invocation& invocation, const ElementLogCommand& command);
+// Shows the logs of artifacts of those elements of `log` that have none of a job.
+int run_artifact_logs_of(Invocation& invocation, const ElementLogCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
 int run_session_start(Invocation& invocation, const SessionStartCommand& command);
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);

@@ -32,6 +32,7 @@ struct Dispatch {
   }
   int operator()(const SessionSummaryCommand& c) { return run_session_summary(invocation, c); }
   int operator()(const SessionReplayCommand& c) { return run_session_replay(invocation, c); }
+  int operator()(const ElementLogCommand& c) { return run_element_log(invocation, c); }
   int operator()(const SessionStartCommand& c) { return run_session_start(invocation, c); }
   int operator()(const SessionRevokeCommand& c) { return run_session_revoke(invocation, c); }
   int operator()(const RunnerJoinCommand& c) { return run_runner_join(invocation, c); }
