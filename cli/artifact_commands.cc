@@ -17,6 +17,7 @@
 #include "base/try.h"
 #include "cli/artifacts.h"
 #include "cli/format.h"
+#include "cli/log_plan.h"
 #include "cli/remotes.h"
 #include "model/names.h"
 #include "model/remotes.h"
@@ -288,6 +289,36 @@ int run_log(Invocation& invocation, const LogCommand& command) {
     }
   }
   return kSuccess;
+}
+
+int run_artifact_logs_of(Invocation& invocation, const ElementLogCommand& command) {
+  const auto plan = plan_logs(invocation, command);
+  if (!plan) return failed(invocation, plan.error());
+  auto targets = ArtifactTargets::resolve(invocation, plan->without_job(), "none");
+  if (!targets) return failed(invocation, targets.error());
+  bool all = true;
+  for (const auto& target : targets->targets()) {
+    if (!target.artifact || target.artifact->logs.empty()) {
+      all = false;
+      invocation.report.warning(fmt::format(
+          "{} has no log: no job of the session has one, and it isn't cached", target.full_name));
+      continue;
+    }
+    const std::string prefix = log_prefix(command, target.full_name);
+    for (const auto& log : target.artifact->logs) {
+      auto text = targets->cas().read(log.digest);
+      if (!text) return failed(invocation, text.error());
+      std::string prefixed;
+      for (const std::string_view line : split_lines(*text)) {
+        prefixed += prefix;
+        prefixed += line;
+      }
+      if (!prefixed.empty() && !prefixed.ends_with('\n')) prefixed += '\n';
+      auto shown = prefix.empty() ? page(invocation, prefixed) : print(prefixed);
+      if (!shown) return failed(invocation, shown.error());
+    }
+  }
+  return all ? kSuccess : kFailure;
 }
 
 }  // namespace sluice::cli

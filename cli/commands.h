@@ -54,6 +54,13 @@ int run_log(Invocation& invocation, const LogCommand& command);
 int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command);
 int run_artifact_diff(Invocation& invocation, const ArtifactDiffCommand& command);
 int run_store_check(Invocation& invocation, const StoreCheckCommand& command);
+int run_session_what_ran(Invocation& invocation, const SessionWhatRanCommand& command);
+int run_session_what_failed(Invocation& invocation, const SessionWhatFailedCommand& command);
+int run_session_summary(Invocation& invocation, const SessionSummaryCommand& command);
+int run_session_replay(Invocation& invocation, const SessionReplayCommand& command);
+int run_element_log(Invocation& invocation, const ElementLogCommand& command);
+// Shows the logs of artifacts of those elements of `log` that have none of a job.
+int run_artifact_logs_of(Invocation& invocation, const ElementLogCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
 int run_session_start(Invocation& invocation, const SessionStartCommand& command);
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);

@@ -26,6 +26,13 @@ struct Dispatch {
   int operator()(const QueryCommand& c) { return run_query(invocation, c); }
   int operator()(const WhyCommand& c) { return run_why(invocation, c); }
   int operator()(const SessionListCommand& c) { return run_session_list(invocation, c); }
+  int operator()(const SessionWhatRanCommand& c) { return run_session_what_ran(invocation, c); }
+  int operator()(const SessionWhatFailedCommand& c) {
+    return run_session_what_failed(invocation, c);
+  }
+  int operator()(const SessionSummaryCommand& c) { return run_session_summary(invocation, c); }
+  int operator()(const SessionReplayCommand& c) { return run_session_replay(invocation, c); }
+  int operator()(const ElementLogCommand& c) { return run_element_log(invocation, c); }
   int operator()(const SessionStartCommand& c) { return run_session_start(invocation, c); }
   int operator()(const SessionRevokeCommand& c) { return run_session_revoke(invocation, c); }
   int operator()(const RunnerJoinCommand& c) { return run_runner_join(invocation, c); }

@@ -146,6 +146,8 @@ class Parser {
   void add_artifact();
   void add_store();
   void add_session();
+  void add_past(CLI::App& session);
+  void add_log();
   void add_runner();
   void add_help();
   void checkout_conflicts();
@@ -191,6 +193,12 @@ class Parser {
   ArtifactShowCommand artifact_show_;
   StoreCheckCommand store_check_;
   SessionAttachCommand attach_;
+  SessionListCommand session_list_;
+  SessionWhatRanCommand what_ran_;
+  SessionWhatFailedCommand what_failed_;
+  SessionSummaryCommand summary_;
+  SessionReplayCommand replay_;
+  ElementLogCommand element_log_;
   SessionLogCommand session_log_;
   SessionControlCommand control_;
   SessionStartCommand session_start_;

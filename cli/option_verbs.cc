@@ -348,15 +348,11 @@ void Parser::add_store() {
 }
 
 void Parser::add_session() {
-  auto* group = add_verb(app_, "session", "Steer sessions that run",
-                         {{"sluice session list", "List sessions"},
-                          {"sluice session attach", "Watch the newest session that runs"}});
+  auto* group = add_verb(app_, "session", "Steer sessions that run, and show what has been",
+                         {{"sluice session attach", "Watch the newest session that runs"},
+                          {"sluice session summary", "Say how this project's newest one went"}});
   group->footer("Without an ID: the newest session that lives, one of this project first.\n");
   group->require_subcommand(1);
-  auto* list = add_verb(*group, "list", "List sessions",
-                        {{"sluice session list", "List sessions, whether they run or not"},
-                         {"sluice session list | grep active", "List those that run"}});
-  on(list, [] { return Command(SessionListCommand{}); });
   auto* start = add_verb(
       *group, "start",
       "Start a session that commands with --session can use, and that ends by `session stop`",
@@ -365,11 +361,12 @@ void Parser::add_session() {
         "Start one that runners of other machines can join"}});
   listen_options(*start, session_start_.listen);
   on(start, [this] { return Command(session_start_); });
-  auto* attach =
-      add_verb(*group, "attach", "Show a session on this terminal; Ctrl-C ends the showing only",
-               {{"sluice session attach", "Watch the newest session that runs"},
-                {"sluice session attach --style json 20261130-101500-4711",
-                 "Print every record of this session, as JSON"}});
+  auto* attach = add_verb(
+      *group, "attach",
+      "Show a session on this terminal, one that has ended too; Ctrl-C ends the showing only",
+      {{"sluice session attach", "Watch the newest session that runs"},
+       {"sluice session attach --style json 20261130-101500-4711",
+        "Print every record of this session, as JSON"}});
   attach->footer(
       "In place of an ID: the path of observe.json or control.json, of a session on "
       "another machine.\n");
@@ -377,6 +374,7 @@ void Parser::add_session() {
   choice(*attach, "--style", attach_.style, {"tty", "plain", "json"},
          "How it is shown (default: tty on a terminal, else plain)");
   on(attach, [this] { return Command(attach_); });
+  add_past(*group);
   auto* log = add_verb(
       *group, "log", "Show the log of a job while it runs, to its end",
       {{"sluice session log app.bst", "Follow the log of app.bst"},

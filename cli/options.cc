@@ -137,6 +137,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_init();
   add_artifact();
   add_session();
+  add_log();
   add_runner();
   add_store();
   add_help();

@@ -208,7 +208,44 @@ struct ArtifactDiffCommand {
 struct StoreCheckCommand {
   bool repair = false;
 };
-struct SessionListCommand {};
+// A session that has been, or is.
+struct PastCommand {
+  std::string id;  // or the path of a join file; "": the newest of the project, or of all
+  bool json = false;
+};
+struct SessionListCommand {
+  bool json = false;
+  bool here = false;    // of this project alone
+  std::string project;  // of the project in this directory, or called so; "": of all
+  std::vector<std::string> states;
+  bool failed = false;        // whose last run didn't succeed
+  std::uint32_t since_s = 0;  // began so long ago at most; 0: whenever
+  std::uint32_t last = 0;     // the newest of these alone; 0: all
+};
+struct SessionWhatRanCommand : PastCommand {
+  std::vector<std::string> actions, elements;
+  std::uint32_t run = 0;
+  std::string sort = "start";
+};
+struct SessionWhatFailedCommand : PastCommand {
+  std::uint32_t lines = 20;  // of each log's end
+};
+struct SessionSummaryCommand : PastCommand {
+  std::uint32_t run = 0;  // 0: the last
+};
+struct SessionReplayCommand : PastCommand {
+  std::string style;  // "": as of SessionAttachCommand
+  std::string speed = "1";
+  std::uint32_t max_pause_s = 0;  // 0: pauses are as long as they were
+  std::uint32_t skip_s = 0;
+  std::string skip_to;  // an element
+};
+// The logs of elements, of jobs that run or have run, or of artifacts.
+struct ElementLogCommand {
+  std::vector<std::string> elements;
+  std::string id;  // of the session
+  bool follow = false;
+};
 struct SessionStartCommand {
   ListenOptions listen;
 };
@@ -261,16 +298,16 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command =
-    std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand,
-                 ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
-                 WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
-                 WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
-                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand,
-                 LogCommand, ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand,
-                 SessionListCommand, SessionStartCommand, SessionAttachCommand, SessionLogCommand,
-                 SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
-                 RunnerListCommand, RunnerControlCommand>;
+using Command = std::variant<
+    BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand, ArtifactPullCommand,
+    ArtifactPushCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
+    WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand,
+    ShowCommand, QueryCommand, WhyCommand, SbomCommand, ExplainCommand, ShellCommand,
+    CheckoutCommand, ListContentsCommand, LogCommand, ArtifactShowCommand, ArtifactDiffCommand,
+    StoreCheckCommand, SessionListCommand, SessionStartCommand, SessionWhatRanCommand,
+    SessionWhatFailedCommand, SessionSummaryCommand, SessionReplayCommand, ElementLogCommand,
+    SessionAttachCommand, SessionLogCommand, SessionControlCommand, SessionRevokeCommand,
+    RunnerJoinCommand, RunnerStartCommand, RunnerListCommand, RunnerControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

@@ -198,7 +198,35 @@ TEST_CASE("workspace verbs, init, delete") {
 }
 
 TEST_CASE("session verbs") {
-  parsed<SessionListCommand>({"session", "list"});
+  const auto list =
+      parsed<SessionListCommand>({"session", "list", "--here", "--state", "dead", "--state",
+                                  "active", "--since", "2h", "--last", "3"});
+  CHECK(list.here);
+  CHECK(list.states == std::vector<std::string>{"dead", "active"});
+  CHECK(list.since_s == 7200);
+  CHECK(list.last == 3);
+  refused({"session", "list", "--state", "gone"});
+  refused({"session", "list", "--here", "--project", "p"});
+  const auto ran = parsed<SessionWhatRanCommand>(
+      {"session", "what-ran", "ID", "--action", "build", "--element", "a*", "--sort", "cpu"});
+  CHECK(ran.id == "ID");
+  CHECK(ran.actions == std::vector<std::string>{"build"});
+  CHECK(ran.elements == std::vector<std::string>{"a*"});
+  CHECK(ran.sort == "cpu");
+  refused({"session", "what-ran", "--action", "bake"});
+  CHECK(parsed<SessionWhatFailedCommand>({"session", "what-failed", "--lines", "5"}).lines == 5);
+  CHECK(parsed<SessionSummaryCommand>({"session", "summary", "--json"}).json);
+  const auto replay = parsed<SessionReplayCommand>(
+      {"session", "replay", "--speed", "max", "--skip", "1m", "--skip-to", "a.bst"});
+  CHECK(replay.speed == "max");
+  CHECK(replay.skip_s == 60);
+  CHECK(replay.skip_to == "a.bst");
+  refused({"session", "replay", "--speed", "0"});
+  refused({"session", "replay", "--speed", "fast"});
+  const auto logs = parsed<ElementLogCommand>({"log", "-f", "a.bst", "b.bst"});
+  CHECK(logs.follow);
+  CHECK(logs.elements == std::vector<std::string>{"a.bst", "b.bst"});
+  refused({"log"});
   const auto log = parsed<SessionLogCommand>({"session", "log", "a.bst", "ID", "--from", "12"});
   CHECK(log.what == "a.bst");
   CHECK(log.id == "ID");

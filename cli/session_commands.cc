@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <ctime>
 
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "cli/listening.h"
 #include "cli/load.h"
 #include "cli/own_session.h"
+#include "cli/past_show.h"
 #include "cli/renderers.h"
 #include "cli/sessions.h"
 #include "cli/terminal.h"
@@ -40,32 +40,12 @@ constexpr Duration kDetachDeadline = seconds(2);
 // How much of what has gone by is shown above the status area.
 constexpr std::uint64_t kLookBack = 20;
 
-std::string date(std::int64_t nanoseconds) {
-  const std::time_t when = nanoseconds / 1'000'000'000;
-  std::tm parts{};
-  ::localtime_r(&when, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
-  return text;
-}
-
-// What the scheduler says, since session.json doesn't know of a suspension.
-std::string state_of(const SessionInfo& session) {
-  if (!session.alive) return session.state == "active" ? "dead" : session.state;
-  auto reply = ask(session, "scheduler", "status", kStatusTimeout);
-  if (!reply || reply->status != "done") return session.state;
-  const auto event = wire::decode_event(reply->result.bytes);
-  return event && event->session ? event->session->state : session.state;
-}
-
 // A command that shows a session. On a terminal it asks about elements that fail, like the command
 // that builds; the first answer wins.
 class Attachment {
  public:
   Attachment(Invocation& invocation, const std::string& style)
-      : invocation_(invocation), style_(!style.empty()           ? style
-                                        : invocation.interactive ? "tty"
-                                                                 : "plain"),
+      : invocation_(invocation), style_(style_or_default(invocation, style)),
         terminal_(reactor_, invocation,
                   style_ == "tty" && invocation.interactive && ::isatty(0) == 1,
                   {[this](std::string_view name, std::string arguments, auto on_reply) {
@@ -102,14 +82,7 @@ class Attachment {
  private:
   Status begin(const SessionInfo& session) {
     const bool tty = style_ == "tty";
-    if (style_ == "json") {
-      arguments_ = {"--session", session.paths.handle(), "--style", "json"};
-    } else {
-      arguments_ = renderer_arguments(session.paths.handle(), {tty, invocation_.colors},
-                                      invocation_.global, nullptr);
-      // A log belongs to the standard output when it is all that there is.
-      if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
-    }
+    arguments_ = arguments_in_style(invocation_, session, style_);
     CHECK(terminal_.take_signals());
     std::uint64_t from = 1;
     if (tty) {
@@ -188,22 +161,11 @@ class Attachment {
 
 }  // namespace
 
-int run_session_list(Invocation& invocation, const SessionListCommand&) {
-  const auto sessions = list_sessions();
-  if (sessions.empty()) return kSuccess;
-  std::vector<std::array<std::string, 6>> rows{
-      {"ID", "STATE", "VERB", "PID", "STARTED", "PROJECT"}};
-  for (const auto& session : sessions) {
-    rows.push_back({session.paths.id, state_of(session), session.verb,
-                    session.alive ? std::to_string(session.pid) : "-", date(session.started),
-                    session.project});
-  }
-  const std::string text = table(rows);
-  if (auto written = print(text); !written) return failed(invocation, written.error());
-  return kSuccess;
-}
-
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command) {
+  if (!command.id.empty() && !command.id.ends_with(".json")) {
+    const auto ended = find_session(command.id);
+    if (ended && !ended->alive) return show_ended(invocation, *ended, command.style);
+  }
   auto session = chosen_session(invocation, command.id);
   if (!session) return failed(invocation, session.error());
   return Attachment(invocation, command.style).run(*session);

@@ -30,6 +30,20 @@ void take(const nlohmann::json& from, const char* key, T& into) {
   }
 }
 
+void take_course(const nlohmann::json& description, SessionInfo& info) {
+  const auto found = description.find("course");
+  if (found == description.end() || !found->is_object()) return;
+  SessionCourse& course = info.course.emplace();
+  take(*found, "outcome", course.outcome);
+  take(*found, "ended", course.ended);
+  take(*found, "duration", course.duration);
+  const auto targets = found->find("targets");
+  if (targets == found->end() || !targets->is_array()) return;
+  for (const auto& target : *targets) {
+    if (target.is_string()) course.targets.push_back(target.get<std::string>());
+  }
+}
+
 bool read_session(const std::string& id, SessionInfo& info) {
   auto paths = wire::SessionPaths::of(id);
   if (!paths) return false;
@@ -44,6 +58,7 @@ bool read_session(const std::string& id, SessionInfo& info) {
   take(description, "pid", info.pid);
   take(description, "state", info.state);
   info.alive = info.paths.lives();
+  if (!info.alive) take_course(description, info);
   return true;
 }
 

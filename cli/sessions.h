@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,14 @@ namespace sluice::cli {
 
 struct JoinPlace;
 
+// How a session went, as its supervisor has noted at its end.
+struct SessionCourse {
+  std::string outcome;  // as history::History::outcome()
+  std::vector<std::string> targets;
+  std::int64_t ended = 0;     // wall clock, ns
+  std::int64_t duration = 0;  // ns, suspensions left out
+};
+
 struct SessionInfo {
   wire::SessionPaths paths;
   std::string project;  // directory
@@ -23,6 +32,7 @@ struct SessionInfo {
   std::int64_t pid = 0;                    // of the supervisor
   std::string state;                       // as it was written last: active | ended | stopped
   bool alive = false;                      // its supervisor holds its lock
+  std::optional<SessionCourse> course;     // of one that has ended
   std::shared_ptr<const JoinPlace> place;  // of a session on another machine
 };
 

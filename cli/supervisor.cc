@@ -34,6 +34,7 @@
 #include "cli/death.h"
 #include "cli/disk_room.h"
 #include "cli/session_prune.h"
+#include "history/outline.h"
 #include "store/sync.h"
 #include "wire/joined.h"
 #include "wire/session.h"
@@ -332,6 +333,15 @@ Status Supervisor::write_description(std::string_view state) {
   nlohmann::json description{{"id", paths_.id},        {"project", options_.project},
                              {"verb", options_.verb},  {"pid", ::getpid()},
                              {"started", started_ns_}, {"state", state}};
+  // How it went, for lists of sessions: there nobody is to read the records of each.
+  if (state != "active") {
+    if (const auto course = history::outline(paths_, true)) {
+      description["course"] = {{"outcome", course->outcome},
+                               {"targets", course->targets},
+                               {"ended", course->ended},
+                               {"duration", course->duration}};
+    }
+  }
   return write_file_atomic(
       paths_.state + "/session.json",
       description.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);

@@ -45,11 +45,24 @@ Status style(std::string_view name, StyleName& out) {
   return {};
 }
 
+Status speed(const std::string& text, double& out) {
+  if (text == "max") {
+    out = 0;
+    return {};
+  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc() || end != text.data() + text.size() || !(out >= 0.01 && out <= 1e6))
+    return wrong(
+        fmt::format("--speed: '{}' is neither a number from 0.01 to 1000000 nor 'max'", text));
+  return {};
+}
+
 // Options without a value. False: it is none of them.
 bool flag(std::string_view name, Options& out) {
   if (name == "--help" || name == "-h") return out.help = true;
   if (name == "--version") return out.version = true;
   if (name == "--append") return out.append = true;
+  if (name == "--replay") return out.replay = true;
   if (name == "--verbose") return out.lines.verbose = true;
   if (name == "--debug") return out.lines.debug = true;
   if (name == "--until-end") {
@@ -102,6 +115,18 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
     out.lines.message_format = value;
   } else if (name == "--element-format") {
     out.lines.element_format = value;
+  } else if (name == "--speed") {
+    return speed(value, out.replaying.speed);
+  } else if (name == "--max-pause") {
+    std::uint32_t seconds = 0;
+    CHECK(number<std::uint32_t>(name, value, seconds, 1));
+    out.replaying.max_pause = std::chrono::seconds(seconds);
+  } else if (name == "--skip") {
+    std::uint32_t seconds = 0;
+    CHECK(number<std::uint32_t>(name, value, seconds, 0));
+    out.replaying.skip = Duration(std::chrono::seconds(seconds)).count();
+  } else if (name == "--skip-to") {
+    out.replaying.skip_to = value;
   } else if (name == "--cursor-fd") {
     return number<int>(name, value, out.cursor_fd, 0);
   } else if (name == "--hint-fd") {
@@ -116,6 +141,7 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
 
 Result<Options> parse_options(const std::vector<std::string>& arguments) {
   Options out;
+  bool replays = false;  // an option of a replay was given
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (!argument.starts_with("-"))
@@ -123,6 +149,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (flag(argument, out)) continue;
     const auto equals = argument.find('=');
     const std::string name = argument.substr(0, equals);
+    replays = replays || name == "--speed" || name == "--max-pause" || name.starts_with("--skip");
     if (equals == std::string::npos && i + 1 >= arguments.size()) {
       Options unused;
       // An option that is unknown is told as that, though its value is missing too.
@@ -134,6 +161,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     CHECK(valued(name, equals == std::string::npos ? arguments[++i] : argument.substr(equals + 1),
                  out));
   }
+  if (!out.replay && replays)
+    return wrong("--speed, --max-pause, --skip and --skip-to need --replay");
   if (!out.help && !out.version && out.session.empty()) return wrong("--session ID is missing");
   return out;
 }
@@ -163,6 +192,12 @@ Shows a session's records: to a terminal, as lines, or as JSON.
   --key-length N        characters of a key (8)
   --message-format F    as logging.message-format of the user configuration
   --element-format F    as logging.element-format
+  --replay              the records when they are due, as the session went; its status is
+                        made of them
+  --speed N             so many times as fast as it went (1), or max: without waiting
+  --max-pause S         wait at most S seconds from one record to the next
+  --skip S              the first S seconds of the session without waiting
+  --skip-to ELEMENT     all before the first job of ELEMENT without waiting
   --cursor-fd N         at the end, the cursor of the first record that was not shown
                         is written to this descriptor, as a line; behind it "end" when there is no more to show
   --hint-fd N           lines from this descriptor stand, the newest each time, at the end of

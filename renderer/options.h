@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "renderer/lines.h"
+#include "renderer/replay.h"
 
 namespace sluice::renderer {
 
@@ -25,6 +26,8 @@ struct Options {
   bool until_prompt = false;
   std::optional<unsigned> width, height;
   std::optional<bool> colors;  // unset: as the output and NO_COLOR say
+  bool replay = false;         // as it went, and not as fast as it can be read
+  Replay::Settings replaying;
   int cursor_fd = -1;
   int hint_fd = -1;
   LineSettings lines;

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/append_log.h"
 #include "base/file.h"
 #include "base/try.h"
 #include "renderer/renderer.h"
@@ -103,6 +104,7 @@ class Service {
         return fail_errno(errno, "--hint-fd");
       reactor_.on_fd(options_.hint_fd, POLLIN, [this](short) { read_hints(); });
     }
+    if (options_.replay) return open_replay();
     context_ = std::make_unique<wire::Context>();
     wire::Follower::Settings settings;
     settings.paths = paths_;
@@ -120,6 +122,7 @@ class Service {
 
   int run() {
     for (;;) {
+      const Duration replayed = replay_ && !over_ ? replay() : kIdle;
       auto due = renderer_.poll();
       if (!due) return kOutputLost;
       if (renderer_.drained()) shown_ = next_;
@@ -134,6 +137,7 @@ class Service {
         }
       }
       Duration wait = due->value_or(kIdle);
+      wait = std::min(wait, replayed);
       if (give_up_)
         wait = std::min(wait, std::max(*give_up_ - system_clock().monotonic(), Duration::zero()));
       reactor_.run_once(wait);
@@ -147,13 +151,38 @@ class Service {
   }
 
  private:
+  // Nobody is asked for what has been: it is read from the log's file.
+  Status open_replay() {
+    log_.emplace(TRY(AppendLogReader::open(paths_.record_log())));
+    for (std::uint64_t cursor = 1; cursor < options_.from; ++cursor) {
+      if (TRY(log_->next()).empty()) break;
+    }
+    Replay::Settings settings = options_.replaying;
+    settings.status = renderer_.wants_live();
+    replay_.emplace(std::move(settings), system_clock(),
+                    Replay::Callbacks{[this] { return log_->next(); },
+                                      [this](std::string_view packed) { record(packed); },
+                                      [this](std::string_view packed) { renderer_.live(packed); },
+                                      [this] { return !over_ && !renderer_.full(); }});
+    return {};
+  }
+
+  // Gives the time until something is to be shown.
+  Duration replay() {
+    auto due = replay_->advance();
+    if (!due) say(due.error());
+    if (due && *due) return over_ ? Duration::zero() : **due;
+    if (!over_) finish(due ? kShown : kVanished);
+    return Duration::zero();
+  }
+
   void record(std::string_view packed) {
     if (over_) return;
     const Seen seen = renderer_.record(packed);
     ++next_;
     // The reader is paused here too, and not only between two turns of the loop: while the broker
     // answers faster than we draw, one turn reads all there is.
-    if (renderer_.full()) reader_->pause();
+    if (reader_ && renderer_.full()) reader_->pause();
     if (seen.session_ended ||
         (options_.until_run != 0 && seen.run_finished == options_.until_run)) {
       whole_ = true;
@@ -217,6 +246,8 @@ class Service {
   wire::Reactor reactor_;
   std::unique_ptr<wire::Context> context_;
   std::unique_ptr<wire::Follower> reader_;
+  std::optional<AppendLogReader> log_;  // that is replayed
+  std::optional<Replay> replay_;
   std::uint64_t next_;   // cursor of the next record to be handed over
   std::uint64_t shown_;  // all before it were written
   std::string hints_;    // that have no end yet

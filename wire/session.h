@@ -3,7 +3,8 @@
 //
 // State, kept after the session's end: $XDG_STATE_HOME/sluice/sessions/ID/
 //   lock             flock()ed by the supervisor while the session lives
-//   session.json     id, project directory, verb, supervisor pid, started
+//   session.json     id, project directory, verb, supervisor pid, started; of one that has ended its
+//                    course: outcome, targets, ended, duration
 //   records.log      the broker's record log
 //   journal.log      the scheduler's journal
 //   snapshots/N      snapshot N

@@ -1,0 +1,103 @@
+// `log`: the logs of elements, of jobs that run and that have been. What no job has is looked for
+// among the artifacts, by the program that has these.
+#include <cerrno>
+#include <memory>
+
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/try.h"
+#include "cli/commands.h"
+#include "cli/job_log.h"
+#include "cli/log_plan.h"
+
+namespace sluice::cli {
+
+namespace {
+
+Status print_file(const std::string& path, LogOutput& output) {
+  const std::string text = TRY(read_file(path));
+  CHECK(output.write(text));
+  return output.flush();
+}
+
+// Logs that are followed, all in one loop.
+class Followed {
+ public:
+  Followed(Invocation& invocation, const ElementLogCommand& command, const LogPlan& plan)
+      : invocation_(invocation), command_(command), plan_(plan) {}
+
+  Status begin(const LogPlan::Element& element) {
+    One& one =
+        *ones_.emplace_back(std::make_unique<One>(LogOutput(log_prefix(command_, element.name))));
+    ++open_;
+    const std::string what =
+        command_.follow || !element.job ? element.name : std::to_string(element.job->id);
+    one.log = TRY(JobLog::create(
+        context_, reactor_, invocation_.report, *plan_.session, {what, 0, command_.follow},
+        {[&one](std::string_view text) { return one.output.write(text); },
+         [this, &one](std::optional<Error> error) { ended(one, std::move(error)); }}));
+    return {};
+  }
+
+  // Until all have ended. Gives whether all logs were shown.
+  bool run() {
+    if (open_ > 0) reactor_.run();
+    return fine_;
+  }
+
+ private:
+  struct One {
+    explicit One(LogOutput out) : output(std::move(out)) {}
+    LogOutput output;
+    std::unique_ptr<JobLog> log;
+  };
+
+  void ended(One& one, std::optional<Error> error) {
+    if (auto flushed = one.output.flush(); !flushed && !error) error = flushed.error();
+    // Who waited for a job that never came has been told all there is.
+    if (error) {
+      fine_ = false;
+      (void)failed(invocation_, *error);
+    }
+    if (--open_ == 0) reactor_.stop();
+  }
+
+  Invocation& invocation_;
+  const ElementLogCommand& command_;
+  const LogPlan& plan_;
+  wire::Context context_;
+  wire::Reactor reactor_;
+  std::vector<std::unique_ptr<One>> ones_;
+  std::size_t open_ = 0;
+  bool fine_ = true;
+};
+
+}  // namespace
+
+int run_element_log(Invocation& invocation, const ElementLogCommand& command) {
+  const auto plan = plan_logs(invocation, command);
+  if (!plan) return failed(invocation, plan.error());
+  bool fine = true;
+  for (const LogPlan::Element& element : plan->elements) {
+    if (element.follows || !element.job) continue;
+    LogOutput output(log_prefix(command, element.name));
+    if (auto printed = print_file(element.job->log_file, output); !printed)
+      fine = failed(invocation, printed.error()) == kSuccess;
+  }
+  {
+    Followed followed(invocation, command, *plan);
+    for (const LogPlan::Element& element : plan->elements) {
+      if (!element.follows) continue;
+      if (auto begun = followed.begin(element); !begun) return failed(invocation, begun.error());
+    }
+    fine = followed.run() && fine;
+  }
+  if (plan->without_job().empty()) return fine ? kSuccess : kFailure;
+  // It finds out the same, and shows what is left.
+  ::execv(find_program("sluice-artifact").c_str(), invocation.argv);
+  const tl::unexpected<Error> error = fail_errno(errno, "cannot run sluice-artifact");
+  return failed(invocation, error.value());
+}
+
+}  // namespace sluice::cli

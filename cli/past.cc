@@ -1,0 +1,62 @@
+#include "cli/past.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/try.h"
+#include "cli/ask.h"
+#include "wire/hello.h"
+#include "wire/record_reader.h"
+
+namespace sluice::cli {
+
+Result<SessionInfo> past_session(const Invocation& invocation, const std::string& id) {
+  if (id.ends_with(".json")) return chosen_session(invocation, id);
+  if (!id.empty()) return find_session(id);
+  const std::string project = find_project(load_arguments(invocation.global).what.directory);
+  const auto sessions = list_sessions();
+  const auto here = std::find_if(sessions.rbegin(), sessions.rend(), [&](const SessionInfo& one) {
+    return !project.empty() && find_project(one.project) == project;
+  });
+  if (here != sessions.rend()) return *here;
+  if (sessions.empty()) return fail("session", "no-session", "There was no session yet");
+  return sessions.back();
+}
+
+namespace {
+
+Result<history::History> read_from_there(const SessionInfo& session) {
+  const std::uint64_t end = TRY(end_cursor(session.paths));
+  history::Gatherer gatherer({});
+  wire::Context context;
+  wire::Reactor reactor;
+  bool over = false;
+  wire::RecordReader::Settings settings;
+  settings.endpoint = session.paths.address("records");
+  settings.wait_for(session.paths);
+  settings.hello = client_hello(wire::kRecordsProtocol);
+  std::uint64_t next = 1;
+  auto reader = TRY(wire::RecordReader::create(
+      context, reactor, std::move(settings),
+      [&](std::string_view packed) {
+        (void)gatherer.add(packed);  // counted there
+        if (++next >= end) reactor.stop();
+      },
+      [&](bool) {
+        over = true;
+        reactor.stop();
+      }));
+  if (end > 1) reactor.run();
+  reader.reset();
+  gatherer.settle(over);
+  return gatherer.take();
+}
+
+}  // namespace
+
+Result<history::History> read_history(const SessionInfo& session) {
+  return session.place ? read_from_there(session) : history::read(session.paths);
+}
+
+}  // namespace sluice::cli

@@ -1,0 +1,110 @@
+#include "cli/past_show.h"
+
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "base/try.h"
+#include "cli/history_text.h"
+#include "cli/past.h"
+#include "cli/renderers.h"
+#include "history/outline.h"
+
+namespace sluice::cli {
+
+namespace {
+
+// What became of the showing.
+enum class Shown { kAll, kInterrupted, kNot };
+
+Result<Shown> show(std::vector<std::string> arguments) {
+  wire::Reactor reactor;
+  bool interrupted = false;
+  Renderers renderers(reactor, [&] { reactor.stop(); });
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    CHECK(reactor.on_signal(signal, [&] {
+      interrupted = true;
+      renderers.cut_short();
+    }));
+  }
+  CHECK(renderers.start(std::move(arguments), true));
+  reactor.run();
+  if (interrupted) return Shown::kInterrupted;
+  return renderers.main_shown() ? Shown::kAll : Shown::kNot;
+}
+
+}  // namespace
+
+std::string style_or_default(const Invocation& invocation, const std::string& style) {
+  if (!style.empty()) return style;
+  return invocation.interactive ? "tty" : "plain";
+}
+
+std::vector<std::string> arguments_in_style(const Invocation& invocation,
+                                            const SessionInfo& session, const std::string& style) {
+  if (style == "json") return {"--session", session.paths.handle(), "--style", "json"};
+  const bool tty = style == "tty";
+  std::vector<std::string> out = renderer_arguments(
+      session.paths.handle(), {tty, invocation.colors}, invocation.global, nullptr);
+  // A log belongs to the standard output when it is all that there is.
+  if (!tty) out.insert(out.end(), {"--output", "-"});
+  return out;
+}
+
+int show_ended(Invocation& invocation, const SessionInfo& session, const std::string& style) {
+  auto shown = show(arguments_in_style(invocation, session, style_or_default(invocation, style)));
+  if (!shown) return failed(invocation, shown.error());
+  if (*shown == Shown::kInterrupted) return kSuccess;
+  if (session.state == "active") {
+    return failed(
+        invocation,
+        {"session",
+         "vanished",
+         fmt::format(
+             "Session {0} ended unexpectedly; `sluice session resume {0}` takes it up again",
+             session.paths.id),
+         {},
+         {}});
+  }
+  const auto outline = history::outline(session.paths, true);
+  return *shown == Shown::kAll && outline && outline->outcome == "success" ? kSuccess : kFailure;
+}
+
+int run_session_replay(Invocation& invocation, const SessionReplayCommand& command) {
+  auto session = past_session(invocation, command.id);
+  if (!session) return failed(invocation, session.error());
+  if (session->place) {
+    return failed(invocation, {"session",
+                               "elsewhere",
+                               "Only a session of this machine can be replayed: records of others "
+                               "are shown by `session attach`",
+                               {},
+                               {}});
+  }
+  if (!command.skip_to.empty()) {
+    const auto history = read_history(*session);
+    if (!history) return failed(invocation, history.error());
+    if (choose_jobs(*history, {.elements = {command.skip_to}}).empty()) {
+      return failed(invocation, {"session",
+                                 "no-job",
+                                 fmt::format("Session {} has started no job of '{}'",
+                                             session->paths.id, command.skip_to),
+                                 {},
+                                 {}});
+    }
+  }
+  auto arguments =
+      arguments_in_style(invocation, *session, style_or_default(invocation, command.style));
+  arguments.insert(arguments.end(), {"--replay", "--speed", command.speed});
+  const auto add = [&](const char* option, std::uint32_t seconds) {
+    if (seconds != 0) arguments.insert(arguments.end(), {option, std::to_string(seconds)});
+  };
+  add("--max-pause", command.max_pause_s);
+  add("--skip", command.skip_s);
+  if (!command.skip_to.empty()) arguments.insert(arguments.end(), {"--skip-to", command.skip_to});
+  auto shown = show(std::move(arguments));
+  if (!shown) return failed(invocation, shown.error());
+  return *shown == Shown::kNot ? kFailure : kSuccess;
+}
+
+}  // namespace sluice::cli
