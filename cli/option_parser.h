@@ -113,6 +113,7 @@ class Parser {
   void add_store();
   void add_session();
   void add_runner();
+  void add_observers();
   void add_help();
   void checkout_conflicts();
   void on(CLI::App* sub, std::function<Command()> make) {
@@ -159,6 +160,8 @@ class Parser {
   RunnerStartCommand runner_start_;
   RunnerListCommand runner_list_;
   RunnerControlCommand runner_control_;
+  ObserverCommand trace_, metrics_, collect_;
+  std::string trace_format_, collect_kind_, collect_to_;
   std::string free_;
   Strings help_;
   CLI::App* help_command_ = nullptr;

@@ -148,6 +148,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_artifact();
   add_session();
   add_runner();
+  add_observers();
   add_store();
   add_help();
 }

@@ -237,6 +237,13 @@ struct RunnerControlCommand {
   std::string name;
   std::string id;
 };
+// A program that makes something of records: cli/observer_verbs.cc.
+struct ObserverCommand {
+  std::string program;                 // sluice-trace | sluice-metrics | sluice-collect
+  std::string id;                      // of the session; "": the newest, or all
+  bool newest = false;                 // without an id
+  std::vector<std::string> arguments;  // of the program
+};
 struct SessionControlCommand {
   // suspend | resume | quit | kill | stop | detach | retry | answer | builders | fetchers
   std::string verb;
@@ -256,7 +263,7 @@ using Command =
                  ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
                  SessionAttachCommand, SessionLogCommand, SessionControlCommand,
                  SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand, RunnerListCommand,
-                 RunnerControlCommand>;
+                 RunnerControlCommand, ObserverCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {
