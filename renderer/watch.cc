@@ -45,18 +45,20 @@ void Watch::look() {
   std::map<std::string, bool> known;
   for (const std::string& id : ids) {
     newest_ = std::max(newest_, id);
-    if (known_.contains(id)) {
+    if (known_.contains(id) && !dead_.contains(id)) {
       known[id] = true;
       continue;
     }
     const auto paths = wire::SessionPaths::of(id);
     if (!paths) continue;
-    if (!wanted(*paths)) {
+    if (dead_.contains(id) ? paths->over() : !wanted(*paths)) {
       known[id] = true;
       continue;
     }
     // One that is just being made has no sockets and no log: it is looked at again.
-    if (follow(*paths)) known[id] = true;
+    if (!follow(*paths)) continue;
+    known[id] = true;
+    dead_.erase(id);
   }
   known_ = std::move(known);
 }
@@ -77,6 +79,7 @@ Status Watch::follow(const wire::SessionPaths& paths) {
     if (topic == "status/" && callbacks_.on_status) callbacks_.on_status(id, packed);
   };
   callbacks.on_end = [this, id](bool gone) {
+    if (gone && settings_.revived) dead_.insert(id);
     // It is still in the midst of a call.
     if (const auto found = followers_.find(id); found != followers_.end()) {
       ended_.push_back(std::move(found->second));

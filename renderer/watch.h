@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,7 @@ class Watch {
     std::function<std::uint64_t(const wire::SessionPaths&)> from;
     // Of all: sessions that are to be followed though they are over.
     std::vector<std::string> unfinished;
+    bool revived = false;  // of all: those that died and were resumed again, as `from` has it then
   };
   struct Callbacks {
     std::function<void(const std::string& session, std::string_view packed)> on_record;
@@ -63,6 +65,7 @@ class Watch {
   std::map<std::string, std::unique_ptr<wire::Follower>> followers_;
   // What is followed, was, or never will be; of those that are still there.
   std::map<std::string, bool> known_;
+  std::set<std::string> dead_;
   std::vector<std::unique_ptr<wire::Follower>> ended_;
   std::string newest_;
   bool begun_ = false;

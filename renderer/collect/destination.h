@@ -1,9 +1,9 @@
 // A destination: where records go. A new kind is a file with one of these, and a row in kinds.cc.
 //
-// encode() is called in the collector's thread, with each record in its order; deliver() in a thread
-// of its own, with what came of them, in order, a batch at a time, and again until it was taken. So
-// each record gets there at least once: its session and cursor are in what is delivered, so that
-// who gets one twice can tell.
+// encode() is called in the collector's thread, with each record in its order; deliver() in a
+// thread of its own, with what came of them, in order, a batch at a time, and again until it was
+// taken. So each record gets there at least once: its session and cursor are in what is delivered,
+// so that who gets one twice can tell.
 #pragma once
 
 #include <cstdint>

@@ -29,7 +29,8 @@ const Kind* find_kind(std::string_view name) {
 
 std::string kind_names() {
   std::string names;
-  for (const Kind& kind : kKinds) names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
+  for (const Kind& kind : kKinds)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", kind.name);
   return names;
 }
 

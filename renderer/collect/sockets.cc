@@ -183,7 +183,8 @@ Status Datagrams::send(std::string_view datagram, bool as_file) {
   const UniqueFd file(::memfd_create("sluice-record", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return fail_errno(errno, "memfd_create");
   CHECK(write_all(file.get(), datagram));
-  if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+  if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
+      0)
     return fail_errno(errno, "memfd");
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr message{};
