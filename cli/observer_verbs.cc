@@ -22,9 +22,10 @@ CLI::Option* passed_on(CLI::App& app, const std::string& name, ObserverCommand& 
 void Parser::add_observers() {
   auto* trace = add_verb(app_, "trace", "Make a trace of a session, for Perfetto or OpenTelemetry");
   trace->footer(
-      "Without an ID: the newest session, one of this project first, whether it has ended or not.\n"
+      "Without an ID: the newest session, one of this project first, whether it has\n"
+      "ended or not.\n"
       "\n"
-      "  sluice trace --output trace.json       and open that at ui.perfetto.dev\n"
+      "  sluice trace --output trace.json     # open it at ui.perfetto.dev\n"
       "  sluice trace --otlp http://127.0.0.1:4318\n");
   trace->add_option("id", trace_.id)->type_name("ID");
   choice(*trace, "--format", trace_format_, {"chrome", "otlp"},
@@ -43,8 +44,8 @@ void Parser::add_observers() {
 
   auto* metrics = add_verb(app_, "metrics", "Give numbers of sessions to Prometheus");
   metrics->footer(
-      "Without an ID: those of the newest session, printed; with --listen or --textfile of all "
-      "sessions that live, and of those that begin later.\n"
+      "Without an ID: those of the newest session, printed; with --listen or --textfile\n"
+      "those of all sessions that live, and of those that begin later.\n"
       "\n"
       "  sluice metrics\n"
       "  sluice metrics --listen 127.0.0.1:9109\n");

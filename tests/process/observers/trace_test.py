@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from http_ends import HttpEnd  # noqa: E402
@@ -40,7 +41,7 @@ class TraceTest(Gates, SluiceTest):
 
     @staticmethod
     def wall():
-        return __import__("time").time_ns()
+        return time.time_ns()
 
     def log(self):
         return records(self.session_directory())
@@ -96,7 +97,8 @@ class TraceTest(Gates, SluiceTest):
         self.assertIn("runner on ", " ".join(trace.names.values()))
         self.assertEqual([one.args["outcome"] for one in trace.slices("run")], ["failure"])
         counts = [args["jobs"] for _, args in trace.counters["active build jobs"]]
-        self.assertEqual((max(counts), counts[-1]), (2, 0))
+        self.assertGreaterEqual(max(counts), 2)
+        self.assertEqual(counts[-1], 0)
         flows = {(one.args["element"], other.args["element"]) for one, other, name in trace.flows if name == "dependency"}
         if any("plan" in r for r in log if r["type"] == "run.started"):
             self.assertLessEqual({("a.bst", "c.bst"), ("b.bst", "c.bst"), ("base.bst", "a.bst")}, flows)
