@@ -20,13 +20,13 @@ CLI::Option* passed_on(CLI::App& app, const std::string& name, ObserverCommand& 
 }  // namespace
 
 void Parser::add_observers() {
-  auto* trace = add_verb(app_, "trace", "Make a trace of a session, for Perfetto or OpenTelemetry");
+  auto* trace = add_verb(
+      app_, "trace", "Make a trace of a session, for Perfetto or OpenTelemetry",
+      {{"sluice trace --output trace.json", "Make a trace to be opened at ui.perfetto.dev"},
+       {"sluice trace --otlp http://127.0.0.1:4318", "Send it to a collector of OpenTelemetry"}});
   trace->footer(
-      "Without an ID: the newest session, one of this project first, whether it has\n"
-      "ended or not.\n"
-      "\n"
-      "  sluice trace --output trace.json     # open it at ui.perfetto.dev\n"
-      "  sluice trace --otlp http://127.0.0.1:4318\n");
+      "Without an ID: the newest session, one of this project first, whether it has ended or "
+      "not.\n");
   trace->add_option("id", trace_.id)->type_name("ID");
   choice(*trace, "--format", trace_format_, {"chrome", "otlp"},
          "Trace Event JSON for Perfetto (default), or a request of OTLP in JSON");
@@ -42,17 +42,16 @@ void Parser::add_observers() {
     return Command(trace_);
   });
 
-  auto* metrics = add_verb(app_, "metrics", "Give numbers of sessions to Prometheus");
+  auto* metrics =
+      add_verb(app_, "metrics", "Give numbers of sessions to Prometheus",
+               {{"sluice metrics", "Print those of the newest session"},
+                {"sluice metrics --listen 127.0.0.1:9109", "Serve those of all sessions"}});
   metrics->footer(
-      "Without an ID: those of the newest session, printed; with --listen or --textfile\n"
-      "those of all sessions that live, and of those that begin later.\n"
-      "\n"
-      "  sluice metrics\n"
-      "  sluice metrics --listen 127.0.0.1:9109\n");
+      "Without an ID: those of the newest session, printed; with --listen or --textfile those of "
+      "all sessions that live, and of those that begin later.\n");
   metrics->add_option("id", metrics_.id)->type_name("ID");
-  passed_on(*metrics, "--listen", metrics_, "ADDRESS",
-            "Serve them at http://ADDRESS/metrics, an address of this machine such as "
-            "127.0.0.1:9109");
+  passed_on(*metrics, "--listen", metrics_, "HOST:PORT",
+            "Serve them at http://HOST:PORT/metrics, on an address of this machine only");
   passed_on(*metrics, "--textfile", metrics_, "FILE",
             "Write them to a file for node_exporter, whenever they change");
   on(metrics, [this] {
@@ -62,20 +61,21 @@ void Parser::add_observers() {
   });
 
   auto* collect =
-      add_verb(app_, "collect", "Send records of sessions to a log collector or program");
+      add_verb(app_, "collect", "Send records of sessions to a log collector or program",
+               {{"sluice collect journald --cursor-file journald.cursors",
+                 "Have every session's records in systemd's journal"},
+                {"sluice collect --types run.finished exec 'mail -s ended me'",
+                 "Run a command at the end of each run"}});
   collect->footer(
-      "KIND is one of\n"
-      "  journald             systemd's journal, with fields\n"
-      "  syslog ADDRESS       RFC 5424: /dev/log, udp://HOST:PORT, tcp://HOST:PORT\n"
-      "  ndjson ADDRESS       JSON, a record on a line: tcp://HOST:PORT, unix:PATH\n"
-      "  loki URL             Loki's push API\n"
-      "  otlp URL             traces, by OTLP/HTTP in JSON\n"
-      "  exec COMMAND         a shell command for each record, which it has as its standard input\n"
-      "  notify               desktop notifications: of long runs that end, and of questions\n"
-      "Without --session: all sessions that live, and those that begin later.\n"
-      "\n"
-      "  sluice collect journald --cursor-file ~/.local/state/sluice/journald.cursors\n"
-      "  sluice collect exec 'mail -s failed me' --types run.finished\n");
+      "Kinds, and where they send to:\n"
+      "journald: systemd's journal, with fields.\n"
+      "syslog /dev/log|udp://HOST:PORT|tcp://HOST:PORT: RFC 5424.\n"
+      "ndjson tcp://HOST:PORT|unix:PATH: JSON, a record on a line.\n"
+      "loki URL: Loki's push API.\n"
+      "otlp URL: traces, by OTLP/HTTP in JSON.\n"
+      "exec COMMAND: a shell command for each record, which it has on its standard input.\n"
+      "notify: desktop notifications, of long runs that end and of questions.\n"
+      "Without --session: all sessions that live, and those that begin later.\n");
   collect->add_option("kind", collect_kind_)
       ->type_name("journald|syslog|ndjson|loki|otlp|exec|notify")
       ->required();
