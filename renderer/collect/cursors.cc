@@ -114,7 +114,7 @@ Status Cursors::save() {
   if (!std::exchange(changed_, false) || file_.empty()) return {};
   const auto kept = wire::list_session_ids();
   std::erase_if(places_, [&](const auto& one) {
-    return one.second.end && std::find(kept.begin(), kept.end(), one.first) == kept.end();
+    return std::find(kept.begin(), kept.end(), one.first) == kept.end();
   });
   std::string text = fmt::format("{}\n", kHead);
   if (!since_.empty()) text += fmt::format("since {}\n", since_);

@@ -17,12 +17,16 @@ class HttpEnd:
 
     def _start(self, port):
         end = self
+        self.away = False
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if end.away:  # on a connection from before
+                    self.close_connection = True
+                    return
                 status, text = end._taken(self.path, self.headers, body)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
@@ -60,6 +64,7 @@ class HttpEnd:
 
     def go_away(self):
         """Nobody listens at the port any more."""
+        self.away = True
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
