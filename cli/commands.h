@@ -70,6 +70,7 @@ int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command);
 int run_runner_start(Invocation& invocation, const RunnerStartCommand& command);
 int run_runner_list(Invocation& invocation, const RunnerListCommand& command);
 int run_runner_control(Invocation& invocation, const RunnerControlCommand& command);
+int run_observer(Invocation& invocation, const ObserverCommand& command);
 int run_session_control(Invocation& invocation, const SessionControlCommand& command);
 
 // Reports the error and gives the status to return.

@@ -149,6 +149,7 @@ class Parser {
   void add_past(CLI::App& session);
   void add_log();
   void add_runner();
+  void add_observers();
   void add_help();
   void checkout_conflicts();
   void on(CLI::App* sub, std::function<Command()> make) {
@@ -207,6 +208,8 @@ class Parser {
   RunnerStartCommand runner_start_;
   RunnerListCommand runner_list_;
   RunnerControlCommand runner_control_;
+  ObserverCommand trace_, metrics_, collect_;
+  std::string trace_format_, collect_kind_, collect_to_;
   std::string free_;
   Strings help_;
   CLI::App* help_command_ = nullptr;

@@ -139,6 +139,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_session();
   add_log();
   add_runner();
+  add_observers();
   add_store();
   add_help();
 }

@@ -288,6 +288,13 @@ struct RunnerControlCommand {
   std::string name;
   std::string id;
 };
+// A program that makes something of records: cli/observer_verbs.cc.
+struct ObserverCommand {
+  std::string program;                 // sluice-trace | sluice-metrics | sluice-collect
+  std::string id;                      // of the session; "": the newest, or all
+  bool newest = false;                 // without an id
+  std::vector<std::string> arguments;  // of the program
+};
 struct SessionControlCommand {
   // suspend | resume | quit | kill | stop | detach | retry | answer | builders | fetchers
   std::string verb;
@@ -298,16 +305,18 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command = std::variant<
-    BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand, ArtifactPullCommand,
-    ArtifactPushCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
-    WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand,
-    ShowCommand, QueryCommand, WhyCommand, SbomCommand, ExplainCommand, ShellCommand,
-    CheckoutCommand, ListContentsCommand, LogCommand, ArtifactShowCommand, ArtifactDiffCommand,
-    StoreCheckCommand, SessionListCommand, SessionStartCommand, SessionWhatRanCommand,
-    SessionWhatFailedCommand, SessionSummaryCommand, SessionReplayCommand, ElementLogCommand,
-    SessionAttachCommand, SessionLogCommand, SessionControlCommand, SessionRevokeCommand,
-    RunnerJoinCommand, RunnerStartCommand, RunnerListCommand, RunnerControlCommand>;
+using Command =
+    std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand,
+                 ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
+                 WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
+                 WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
+                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand,
+                 LogCommand, ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand,
+                 SessionListCommand, SessionStartCommand, SessionWhatRanCommand,
+                 SessionWhatFailedCommand, SessionSummaryCommand, SessionReplayCommand,
+                 ElementLogCommand, SessionAttachCommand, SessionLogCommand, SessionControlCommand,
+                 SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand, RunnerListCommand,
+                 RunnerControlCommand, ObserverCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

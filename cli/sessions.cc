@@ -94,6 +94,16 @@ Result<SessionInfo> choose_session(const std::string& id, const std::string& dir
   return *chosen;
 }
 
+Result<SessionInfo> newest_session(const std::string& directory) {
+  const std::string project = find_project(directory);
+  auto sessions = list_sessions();
+  if (sessions.empty()) return fail("session", "no-session", "There is no session");
+  for (auto session = sessions.rbegin(); session != sessions.rend(); ++session) {
+    if (!project.empty() && find_project(session->project) == project) return std::move(*session);
+  }
+  return std::move(sessions.back());
+}
+
 Result<SessionInfo> find_session(const std::string& id) {
   SessionInfo info;
   if (!read_session(id, info))
