@@ -6,8 +6,9 @@
 // are gone (killed, or the shell) damages nothing. All moves are relative to it: where on the
 // screen the block lies is never asked.
 //
-// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR. Every terminal since the VT100 has them; no rows
-// are reserved, no modes are set, so nothing is to be undone.
+// Escapes used: CR, LF, CUU, CUD, CUF, EL 0, ED 0, IL, SGR, which all terminals have; no rows are
+// reserved. Around a frame the synchronized output of those that know the private mode 2026 may be
+// set and reset, which they end by themselves when we don't: so nothing is to be undone.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +29,8 @@ struct Row {
 
 class Screen {
  public:
-  explicit Screen(std::size_t columns, std::size_t rows) : columns_(columns), height_(rows) {}
+  Screen(std::size_t columns, std::size_t rows, bool synchronized = false)
+      : columns_(columns), height_(rows), synchronized_(synchronized) {}
 
   // The bytes that write `lines` (whole lines, may be empty) above the block and make it show
   // `rows`. Empty when nothing differs. There must be fewer rows than the terminal has.
@@ -44,10 +46,13 @@ class Screen {
   std::size_t shown() const { return rows_.size(); }
 
  private:
-  std::string update(const std::vector<Row>& rows) const;
+  std::string update(const std::vector<Row>& rows, std::size_t at) const;
+  std::string insert(std::string_view lines, const std::vector<Row>& rows) const;
+  bool can_insert(std::string_view lines, std::size_t rows) const;
   std::string rewrite(std::string_view lines, const std::vector<Row>& rows) const;
 
   std::size_t columns_, height_;
+  bool synchronized_;
   std::vector<Row> rows_;  // as shown
   std::size_t above_ = 0;  // rows from the block's first to the cursor's
   bool dirty_ = false;     // what is shown is broken: no row can be kept
