@@ -34,6 +34,10 @@ class Report {
   void started();
   void succeeded();
 
+  // Errors are annotations of a workflow on GitHub as well (base/workflow.h): `directory` is where
+  // the project is looked for, `workspace` what names of files are relative to.
+  void annotate(std::string directory, std::string workspace);
+
   // From now on somebody else writes the JSON log too (a renderer with --style json): only what
   // that can't know, the error, is added, at the end.
   void shared() { shared_ = true; }
@@ -47,6 +51,8 @@ class Report {
   std::string json_log_;
   UniqueFd file_;
   bool shared_ = false;
+  bool annotates_ = false;
+  std::string directory_, workspace_;
 };
 
 }  // namespace sluice::cli

@@ -62,12 +62,10 @@ std::string state_of(const SessionInfo& session) {
 // that builds; the first answer wins.
 class Attachment {
  public:
-  Attachment(Invocation& invocation, const std::string& style)
-      : invocation_(invocation), style_(!style.empty()           ? style
-                                        : invocation.interactive ? "tty"
-                                                                 : "plain"),
-        terminal_(reactor_, invocation,
-                  style_ == "tty" && invocation.interactive && ::isatty(0) == 1,
+  Attachment(Invocation& invocation, RendererStyle style)
+      : invocation_(invocation), style_(std::move(style)),
+        terminal_(reactor_, invocation, style_,
+                  style_.draws() && invocation.interactive && ::isatty(0) == 1,
                   {[this](std::string_view name, std::string arguments, auto on_reply) {
                      if (control_)
                        control_->request("scheduler", name, std::move(arguments), kCommandTimeout,
@@ -101,18 +99,17 @@ class Attachment {
 
  private:
   Status begin(const SessionInfo& session) {
-    const bool tty = style_ == "tty";
-    if (style_ == "json") {
+    const bool draws = style_.draws();
+    if (style_.name == "json") {
       arguments_ = {"--session", session.paths.handle(), "--style", "json"};
     } else {
-      arguments_ = renderer_arguments(session.paths.handle(), {tty, invocation_.colors},
-                                      invocation_.global, nullptr);
+      arguments_ = renderer_arguments(session.paths.handle(), style_, invocation_.global, nullptr);
       // A log belongs to the standard output when it is all that there is.
-      if (!tty) arguments_.insert(arguments_.end(), {"--output", "-"});
+      if (!draws) arguments_.insert(arguments_.end(), {"--output", "-"});
     }
     CHECK(terminal_.take_signals());
     std::uint64_t from = 1;
-    if (tty) {
+    if (draws) {
       const std::uint64_t cursor = TRY(end_cursor(session.paths));
       if (cursor > kLookBack) from = cursor - kLookBack;
       arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
@@ -124,7 +121,7 @@ class Attachment {
 
   // Connects to the session, to know of prompts and to answer them.
   Status connect(const SessionInfo& session, std::uint64_t from) {
-    arguments_.emplace_back("--until-prompt");
+    if (terminal_.asks_alone()) arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
     control_ =
         TRY(wire::ControlClient::create(*context_, reactor_, session.paths.address("control"),
@@ -174,7 +171,7 @@ class Attachment {
   }
 
   Invocation& invocation_;
-  const std::string style_;  // tty | plain | json
+  const RendererStyle style_;
   wire::Reactor reactor_;
   Terminal terminal_;
   std::vector<std::string> arguments_;
@@ -206,7 +203,19 @@ int run_session_list(Invocation& invocation, const SessionListCommand&) {
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command) {
   auto session = chosen_session(invocation, command.id);
   if (!session) return failed(invocation, session.error());
-  return Attachment(invocation, command.style).run(*session);
+  RendererStyle style = invocation.style;
+  if (command.style == "json") {
+    style.name = command.style;
+    if (style.quiet)
+      return failed(invocation, {"app", "usage", "--quiet: --style json has every record", {}, {}});
+  } else if (!command.style.empty()) {
+    GlobalOptions global = invocation.global;
+    global.style = command.style;
+    auto chosen = chosen_style(global, invocation.interactive, invocation.colors);
+    if (!chosen) return failed(invocation, chosen.error());
+    style = std::move(*chosen);
+  }
+  return Attachment(invocation, std::move(style)).run(*session);
 }
 
 // Prints the id of a session that belongs to nobody's command.

@@ -11,7 +11,7 @@
 
 namespace sluice::renderer {
 
-enum class StyleName { kAutomatic, kTty, kPlain, kJson };
+enum class StyleName { kAutomatic, kCalm, kTty, kPlain, kReader, kGithub, kGitlab, kJson };
 
 struct Options {
   bool help = false;
@@ -20,11 +20,14 @@ struct Options {
   StyleName style = StyleName::kAutomatic;
   std::string output;  // "": standard error, json: standard output; "-": standard output
   bool append = false;
+  std::string directory;        // of the project, for names of files before a run says it
   std::uint64_t from = 1;       // cursor of the first record
   std::uint32_t until_run = 0;  // 0: until the session's end
   bool until_prompt = false;
   std::optional<unsigned> width, height;
-  std::optional<bool> colors;  // unset: as the output and NO_COLOR say
+  std::optional<bool> colors;  // unset: as the output and the environment say
+  bool quiet = false;
+  std::uint32_t heartbeat_s = 0;  // 0: none
   int cursor_fd = -1;
   int hint_fd = -1;
   LineSettings lines;

@@ -187,7 +187,8 @@ std::vector<Row> status_rows(const wire::Event& status, Duration since, Size siz
   }
   if (status.active) add_jobs(rows, *status.active, passed, columns, room - rows.size(), pen);
   for (const auto text : hints) rows.push_back(row_of({{clean_line(text), kFormat}}, columns, pen));
-  return rows;
+}
+return rows;
 }
 
 }  // namespace sluice::renderer
