@@ -210,6 +210,37 @@ Spans job_row(const wire::ActiveJob& job, const std::string& verb, std::int64_t 
   return out;
 }
 
+// The rows of a hint; what must be seen and is longer than a row goes on in the next, broken at a
+// blank.
+struct HintRow {
+  std::string text;
+  bool question = false;
+};
+
+std::vector<HintRow> hint_rows(std::string_view hint, std::size_t columns, const Pen& pen) {
+  std::vector<HintRow> out;
+  for (std::string_view rest = hint; !rest.empty();) {
+    const auto tab = std::min(rest.find('\t'), rest.size());
+    std::string_view row = rest.substr(0, tab);
+    rest.remove_prefix(std::min(tab + 1, rest.size()));
+    const bool question = row.starts_with('!');
+    if (question) row.remove_prefix(1);
+    std::string text = shown(row, pen);
+    while (question && display_width(text) > columns) {
+      std::size_t end = 0;
+      for (auto at = text.find(' '); at != std::string::npos; at = text.find(' ', at + 1)) {
+        if (display_width(std::string_view(text).substr(0, at)) > columns) break;
+        if (at > 0) end = at;
+      }
+      if (end == 0) break;
+      out.push_back({text.substr(0, end), true});
+      text.erase(0, text.find_first_not_of(' ', end));
+    }
+    out.push_back({std::move(text), question});
+  }
+  return out;
+}
+
 }  // namespace
 
 Progress progress_of(const wire::Event& status, const Tally& tally) {
@@ -278,13 +309,8 @@ std::vector<Row> CalmArea::rows(const wire::Event& status, const Tally& tally, D
   std::vector<Row> out;
   if (size.rows < 3 || size.columns < 12) return out;
   const std::size_t columns = size.columns - 1, most = size.rows - 2;
-  std::vector<std::string_view> hints;
-  for (std::string_view rest = hint; !rest.empty();) {
-    const auto tab = std::min(rest.find('\t'), rest.size());
-    hints.push_back(rest.substr(0, tab));
-    rest.remove_prefix(std::min(tab + 1, rest.size()));
-  }
-  const bool asked = !hints.empty() && hints.front().starts_with('!');
+  std::vector<HintRow> hints = hint_rows(hint, columns, pen);
+  const bool asked = !hints.empty() && hints.front().question;
   const bool needed = asked || hints.size() > 1;
 
   static const std::vector<wire::ActiveJob> kNone;
@@ -344,12 +370,9 @@ std::vector<Row> CalmArea::rows(const wire::Event& status, const Tally& tally, D
   if (failed)
     out.push_back(row_of(failures_row(tally, progress, status, columns, pen), columns, pen));
   if (hinted) {
-    for (auto text : hints) {
+    for (const auto& [text, question] : hints) {
       if (out.size() == room) break;
-      const bool question = text.starts_with('!');
-      if (question) text.remove_prefix(1);
-      out.push_back(
-          row_of({{clean_line(text), question ? kContent.with_bold() : kFormat}}, columns, pen));
+      out.push_back(row_of({{text, question ? kContent.with_bold() : kFormat}}, columns, pen));
     }
   }
   return out;

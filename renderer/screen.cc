@@ -116,7 +116,7 @@ std::string Screen::frame(std::string_view lines, std::vector<Row> rows) {
   const bool same = !dirty_ && rows.size() == rows_.size();
   if (lines.empty() && same) {
     out = update(rows, rows.size());
-  } else if (same && can_insert(lines, rows.size())) {
+  } else if (sparing_ && same && can_insert(lines, rows.size())) {
     out = insert(lines, rows);
   } else if (!lines.empty() || dirty_ || !rows_.empty() || !rows.empty()) {
     out = rewrite(lines, rows);
@@ -124,7 +124,7 @@ std::string Screen::frame(std::string_view lines, std::vector<Row> rows) {
   rows_ = std::move(rows);
   above_ = rows_.size();
   dirty_ = false;
-  if (synchronized_ && !out.empty()) out = std::string(kBegin) + out + std::string(kEnd);
+  if (sparing_ && !out.empty()) out = std::string(kBegin) + out + std::string(kEnd);
   return out;
 }
 
@@ -135,8 +135,8 @@ std::string Screen::update(const std::vector<Row>& rows, std::size_t at) const {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows[i] == rows_[i]) continue;
     move(out, at, i);
-    if (moved) out += '\r';
-    out += difference(rows_[i], rows[i]);
+    if (moved || !sparing_) out += '\r';
+    out += sparing_ ? difference(rows_[i], rows[i]) : rows[i].bytes + std::string(kEraseLine);
     at = i;
     moved = true;
   }

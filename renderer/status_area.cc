@@ -186,9 +186,11 @@ std::vector<Row> status_rows(const wire::Event& status, Duration since, Size siz
       rows.push_back(row_of(centered(spans, columns, fill), columns, pen));
   }
   if (status.active) add_jobs(rows, *status.active, passed, columns, room - rows.size(), pen);
-  for (const auto text : hints) rows.push_back(row_of({{clean_line(text), kFormat}}, columns, pen));
-}
-return rows;
+  for (auto text : hints) {
+    if (text.starts_with('!')) text.remove_prefix(1);
+    rows.push_back(row_of({{clean_line(text), kFormat}}, columns, pen));
+  }
+  return rows;
 }
 
 }  // namespace sluice::renderer
