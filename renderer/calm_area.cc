@@ -203,7 +203,9 @@ Spans job_row(const wire::ActiveJob& job, const std::string& verb, std::int64_t 
       {expected + std::string(expected.size() < 8 ? 8 - expected.size() : 0, ' '), kDetail});
   if (job.critical) out.push_back({"critical ", kContent});
   if (job.action != verb) out.push_back({shown(job.action, pen) + " ", kFormat});
-  const std::string step = shown(job.step, pen), line = shown(job.line, pen);
+  const std::string step = shown(job.step, pen);
+  std::string line = shown(job.line, pen);
+  line.erase(0, line.find_first_not_of(' '));
   if (!step.empty() && (line.empty() || columns >= kVeryWide))
     out.push_back({step + (line.empty() ? "" : "  "), kDetail});
   if (!line.empty()) out.push_back({line, kPlain});

@@ -31,17 +31,8 @@ std::string plural(std::size_t count, std::string_view one) {
 
 std::string counts(const Tally& tally) {
   std::string out;
-  const auto add = [&](std::uint32_t count, std::string_view what) {
-    if (count > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
-  };
-  add(static_cast<std::uint32_t>(tally.failed().size()), "failed");
-  add(tally.built(), "built");
-  add(tally.pulled(), "pulled");
-  add(tally.fetched(), "fetched");
-  add(tally.tracked(), "tracked");
-  add(tally.pushed(), "pushed");
-  add(tally.cached(), "cached");
-  add(tally.not_reached(), "not reached");
+  for (const auto& [count, what] : tally.counts())
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
   return out.empty() ? "nothing to do" : out;
 }
 
@@ -55,6 +46,15 @@ std::string_view verdict(const wire::Event& event) {
   if (event.outcome == "terminated") return "was terminated";
   return event.outcome == "quit" ? "was ended early" : "failed";
 }
+
+namespace {
+
+std::string spoken_verdict(const wire::Event& event) {
+  const std::string_view verdict = sluice::renderer::verdict(event);
+  return verdict.starts_with("was ") ? std::string(verdict) : "has " + std::string(verdict);
+}
+
+}  // namespace
 
 std::string slowest_line(const Tally& tally) {
   std::string out;
@@ -161,17 +161,17 @@ std::string CalmLines::done(const wire::Event& event) const {
   const auto& job = *event.job;
   const std::string_view word = done_word(traits_of(job.action));
   if (settings_.spoken) {
-    std::string line = fmt::format("{} {} in {}", capitalized(word), text(event.element->name),
-                                   spoken_time(job.elapsed));
-    if (tally_.elements() > 0)
-      line += fmt::format(", {} of {}", event.run ? event.run->position : 0, tally_.elements());
-    return line + ".\n";
+    return fmt::format("{} {} in {}.\n", capitalized(word), text(event.element->name),
+                       spoken_time(job.elapsed));
   }
-  Spans spans{{std::string(mark("✔", "ok")), kSuccess},
-              {" " + clean_line(event.element->name), kPlain},
-              {"  " + brief_time(job.elapsed), kDetail}};
-  if (job.attempt > 1) spans.push_back({fmt::format(", attempt {}", job.attempt), kDetail});
-  return cut(spans);
+  const std::string_view sign = mark("✔", "ok");
+  std::string time = "  " + brief_time(job.elapsed);
+  if (job.attempt > 1) time += fmt::format(", attempt {}", job.attempt);
+  // The time is there, and the end of the name.
+  std::string name = clean_line(event.element->name);
+  const std::size_t beside = display_width(sign) + 2 + time.size();
+  if (columns_ > beside) name = truncate_front(name, columns_ - beside);
+  return cut({{std::string(sign), kSuccess}, {" " + name, kPlain}, {time, kDetail}});
 }
 
 std::string CalmLines::failed(const wire::Event& event) const {
@@ -307,9 +307,10 @@ std::string CalmLines::details(const wire::Event& event) const {
   std::string out;
   const auto add = [&](std::string_view what, const std::string& value) {
     if (value.empty()) return;
-    const std::string shown = settings_.pen.unicode ? value : ascii(value);
-    out += settings_.spoken ? fmt::format("{}: {}.\n", what, text(value))
-                            : cut({{fmt::format("  {}: ", lower(what)), kDetail}, {value, kPlain}});
+    out += settings_.spoken
+               ? fmt::format("{}: {}.\n", what, text(value))
+               : fmt::format("  {} {}\n", settings_.pen.paint(lower(what) + ":", kDetail),
+                             text(value));
   };
   if (settings_.quiet) return out;
   add("Slowest", slowest_line(tally_));
@@ -354,7 +355,7 @@ std::string CalmLines::failure(const wire::FailureSection& failure) const {
   if (!settings_.verbose) return out;
   const std::string end = log_end(failure, settings_.error_lines);
   if (end.empty()) return out;
-  if (settings_.spoken) out += "It ends so:\n";
+  if (settings_.spoken) out += "The end of its log:\n";
   return out + below(end, settings_.error_lines,
                      settings_.spoken ? "" : paint(mark("  │ ", "  | "), kDetail));
 }

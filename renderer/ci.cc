@@ -65,18 +65,8 @@ std::string markdown(const wire::Event& event, const Tally& tally, std::int64_t 
   std::string out = fmt::format("### sluice {}: {} after {}\n\n", cell(tally.verb()),
                                 verdict(event), brief_time(time));
   out += "| elements | number |\n| --- | ---: |\n";
-  const auto row = [&](std::string_view what, std::size_t count) {
-    if (count > 0) out += fmt::format("| {} | {} |\n", what, count);
-  };
-  row("failed", tally.failed().size());
-  row("built", tally.built());
-  row("pulled", tally.pulled());
-  row("fetched", tally.fetched());
-  row("tracked", tally.tracked());
-  row("pushed", tally.pushed());
-  row("cached", tally.cached());
-  row("not reached", tally.not_reached());
-  row("all", tally.elements());
+  for (const auto& [count, what] : tally.counts()) out += fmt::format("| {} | {} |\n", what, count);
+  if (tally.elements() > 0) out += fmt::format("| all | {} |\n", tally.elements());
   out += "\n";
   if (const auto line = slowest_line(tally); !line.empty())
     out += "Slowest: " + cell(line) + "\n\n";

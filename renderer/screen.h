@@ -6,11 +6,11 @@
 // are gone (killed, or the shell) damages nothing. All moves are relative to it: where on the
 // screen the block lies is never asked.
 //
-// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR, which every terminal since the VT100 has. A sparing
-// screen writes less, and needs what came after that: it moves the block down by IL instead of
-// writing it again, writes of a row only what differs (CUF), and has the terminal show a frame as a
-// whole (private mode 2026, which terminals end by themselves when we don't). No rows are reserved,
-// and nothing is to be undone.
+// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR, which every terminal since the VT100 has. A
+// sparing screen writes less, and needs what came after that: it moves the block down by IL instead
+// of writing it again, writes of a row only what differs (CUF), and has the terminal show a frame
+// as a whole (private mode 2026, which terminals end by themselves when we don't). No rows are
+// reserved, and nothing is to be undone.
 #pragma once
 
 #include <cstddef>

@@ -65,6 +65,16 @@ std::unique_ptr<Renderer> make(const std::string& style, Sink& sink, const Clock
   return make_plain(sink, clock, Lines::create(lines).value(), 60s);
 }
 
+// A line's end as a terminal's driver has it.
+std::string with_returns(const std::string& lines) {
+  std::string out;
+  for (const char c : lines) {
+    if (c == '\n') out += '\r';
+    out += c;
+  }
+  return out;
+}
+
 struct Replayed {
   explicit Replayed(Size size) : terminal(size.columns, size.rows) {}
   Vt100 terminal;
@@ -85,7 +95,7 @@ Replayed replay(const std::string& style, Size size, const std::vector<double>& 
   const auto poll = [&] {
     REQUIRE(renderer->poll());
     for (; fed < sink.writes.size(); ++fed) {
-      out.terminal.feed(sink.writes[fed]);
+      out.terminal.feed(renderer->draws() ? sink.writes[fed] : with_returns(sink.writes[fed]));
       out.bytes += sink.writes[fed].size();
       times.push_back(clock.monotonic());
     }

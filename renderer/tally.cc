@@ -106,9 +106,14 @@ std::uint32_t Tally::not_reached() const {
   return progress_.blocked;
 }
 
-std::uint32_t Tally::done() const {
-  if (progress_.done > 0) return progress_.done;
-  return progress_.built + progress_.pulled + progress_.cached;
+std::vector<std::pair<std::size_t, std::string_view>> Tally::counts() const {
+  std::vector<std::pair<std::size_t, std::string_view>> out = {
+      {failed_.size(), "failed"},     {progress_.built, "built"},     {progress_.pulled, "pulled"},
+      {progress_.fetched, "fetched"}, {tracked_, "tracked"},          {pushed_, "pushed"},
+      {progress_.cached, "cached"},   {not_reached(), "not reached"},
+  };
+  std::erase_if(out, [](const auto& one) { return one.first == 0; });
+  return out;
 }
 
 std::vector<Tally::Took> Tally::slowest(std::size_t count) const {

@@ -28,19 +28,12 @@ class Tally {
     std::string element;
     std::int64_t elapsed = 0;  // ns
   };
-  // Of the current run. What an action has done, by what it yields: numbers of elements.
-  std::uint32_t built() const { return progress_.built; }
-  std::uint32_t pulled() const { return progress_.pulled; }
-  std::uint32_t fetched() const { return progress_.fetched; }
-  std::uint32_t cached() const { return progress_.cached; }
-  std::uint32_t pushed() const { return pushed_; }
-  std::uint32_t tracked() const { return tracked_; }
-  // Elements of which nothing was done, since the run ended or what they need failed.
-  std::uint32_t not_reached() const;
+  // Of the current run: how many elements have failed, were built, pulled ... and not reached since
+  // the run ended, or what they need failed; with a word for each, but those of which there are
+  // none.
+  std::vector<std::pair<std::size_t, std::string_view>> counts() const;
   // Those that have failed, the last failures last, without those that succeeded afterwards.
   const std::vector<std::string>& failed() const { return failed_; }
-  // How many have something done or failed, for texts like "12 of 400".
-  std::uint32_t done() const;
   std::uint32_t elements() const { return progress_.elements; }
   // The builds that took longest, the longest first.
   std::vector<Took> slowest(std::size_t count) const;
@@ -52,6 +45,7 @@ class Tally {
 
  private:
   void start(const wire::Event& event);
+  std::uint32_t not_reached() const;
   void finished_job(const wire::Event& event);
 
   struct Element {

@@ -433,7 +433,7 @@ TEST_CASE("any sequence of frames leaves what was asked for") {
     for (auto& row : rows) {
       if (pick(0, 2) != 0 && !row.bytes.empty() && row.width < columns) continue;
       const std::size_t width = pick(1, columns - 1);
-      if (pick(0, 1) == 0 || row.width < 3) {
+      if (pick(0, 1) == 0 || row.width < 3 || row.width >= columns) {
         row = {word(width), width};
       } else {
         // A part of it changes, perhaps with a style.

@@ -18,9 +18,6 @@ CTRL_C = "\x03"
 class Calm(Gates, SluiceTest):
     def setUp(self):
         super().setUp()
-        self.env.update(TERM="xterm", LC_ALL="C.UTF-8")
-        for name in ("SLUICE_STYLE", "GITHUB_ACTIONS", "GITLAB_CI", "CI", "NO_COLOR"):
-            self.env.pop(name, None)
         self.at = self.project({
             "project.conf": CONF,
             "elements/base.bst": BASE,
