@@ -108,9 +108,9 @@ int command_main(int argc, char** argv,
   invocation.style = std::move(*style);
   if (invocation.style.name == "github") {
     const char* workspace = std::getenv("GITHUB_WORKSPACE");
-    report->annotate(load_arguments(line.global).what.directory,
-                     workspace == nullptr ? "" : workspace);
+    report->annotate(workspace == nullptr ? "" : workspace);
   }
+  report->work_in(load_arguments(line.global).what.directory);
   report->started();
   // The log is made first: a user who wants one is to have no session that began before anybody
   // knew that it can't be written.

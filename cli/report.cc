@@ -12,6 +12,7 @@
 #include "base/credentials.h"
 #include "base/text.h"
 #include "base/workflow.h"
+#include "cli/place.h"
 #include "wire/events.h"
 #include "wire/record_json.h"
 
@@ -81,13 +82,14 @@ void Report::error(const Error& error) {
   record_error(error);
 }
 
-void Report::annotate(std::string directory, std::string workspace) {
+void Report::annotate(std::string workspace) {
   annotates_ = true;
-  directory_ = std::move(directory);
   workspace_ = std::move(workspace);
 }
 
 void Report::record_error(const Error& error) {
+  const std::string place = place_text(error.provenance, directory_);
+  tell(annotates_ ? workflow_text(place, workflow_token()) : place);
   append(wire::json_error_line(told(error), "main", system_clock().wall_ns()));
 }
 

@@ -17,10 +17,10 @@ die() {
   exit 1
 }
 
-# Installs those of scripts/packages that are not installed, and says which.
+# install_packages [MORE...]: installs those of scripts/packages, and MORE, that are not installed, and says which.
 install_packages() {
   local wanted missing as_root=()
-  wanted=$(awk '!/^#/ && NF { print $1 }' scripts/packages)
+  wanted=$(awk '!/^#/ && NF { print $1 }' scripts/packages; [ $# = 0 ] || printf '%s\n' "$@")
   # dpkg-query complains about names that it never heard of; those are missing too.
   missing=$(
     # shellcheck disable=SC2086
