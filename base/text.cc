@@ -129,6 +129,21 @@ std::string truncate(std::string_view text, std::size_t columns) {
   return std::string(text.substr(0, end)) + "…";
 }
 
+std::string truncate_front(std::string_view text, std::size_t columns) {
+  std::size_t width = display_width(text);
+  if (width <= columns) return std::string(text);
+  if (columns == 0) return {};
+  // What has no width belongs to the character before it, and goes with it.
+  while (!text.empty()) {
+    const Character character = next_character(text);
+    const std::size_t wide = width_of(character);
+    if (width <= columns - 1 && wide > 0) break;
+    width -= wide;
+    text.remove_prefix(character.bytes);
+  }
+  return "…" + std::string(text);
+}
+
 std::string pad_right(std::string_view text, std::size_t characters) {
   const std::size_t has = count_characters(text);
   return std::string(text) + std::string(has < characters ? characters - has : 0, ' ');
@@ -186,6 +201,24 @@ std::string valid_utf8(std::string_view text) {
       out += text.substr(0, character.bytes);
     } else {
       out += "\xef\xbf\xbd";
+    }
+    text.remove_prefix(character.bytes);
+  }
+  return out;
+}
+
+std::string ascii(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Character character = next_character(text);
+    if (character.valid && character.code < 0x80) {
+      out += static_cast<char>(character.code);
+    } else if (character.valid && character.code == 0x2026) {
+      out += "...";
+    } else if (character.valid && (character.code == 0x2013 || character.code == 0x2014)) {
+      out += '-';
+    } else if (!character.valid || width_of(character) > 0) {
+      out += '?';
     }
     text.remove_prefix(character.bytes);
   }
@@ -292,6 +325,28 @@ std::string pretty_size(std::uint64_t bytes) {
     ++unit;
   }
   return fmt::format("{:g}{}", std::round(size * 10) / 10, kUnits[unit]);
+}
+
+std::string brief_time(std::int64_t elapsed) {
+  elapsed = std::max<std::int64_t>(elapsed, 0);
+  const std::int64_t tenths = elapsed / 100'000'000, seconds = tenths / 10;
+  if (seconds < 10) return fmt::format("{}.{}s", seconds, tenths % 10);
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
+}
+
+std::string spoken_time(std::int64_t elapsed) {
+  const std::int64_t seconds = std::max<std::int64_t>(elapsed, 0) / 1'000'000'000;
+  const auto part = [](std::int64_t count, std::string_view unit) {
+    return fmt::format("{} {}{}", count, unit, count == 1 ? "" : "s");
+  };
+  const auto with = [&](std::string out, std::int64_t count, std::string_view unit) {
+    return count == 0 ? out : out + " " + part(count, unit);
+  };
+  if (seconds < 60) return part(seconds, "second");
+  if (seconds < 3600) return with(part(seconds / 60, "minute"), seconds % 60, "second");
+  return with(part(seconds / 3600, "hour"), seconds / 60 % 60, "minute");
 }
 
 std::string error_text(const Error& error) {

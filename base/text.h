@@ -17,6 +17,9 @@ namespace sluice {
 std::size_t display_width(std::string_view text);
 // The longest front of at most `columns` columns; what was cut is shown by a last "…".
 std::string truncate(std::string_view text, std::size_t columns);
+// The longest end of at most `columns` columns; what was cut is shown by a first "…". For names,
+// whose end tells more than their front.
+std::string truncate_front(std::string_view text, std::size_t columns);
 // Padding counts characters, not columns, as BuildStream does.
 std::string pad_right(std::string_view text, std::size_t characters);
 std::string pad_left(std::string_view text, std::size_t characters);
@@ -29,6 +32,9 @@ std::string clean(std::string_view text);
 std::string clean_but_colors(std::string_view text);
 // Bytes that are no UTF-8 become U+FFFD, and the rest stays: for JSON.
 std::string valid_utf8(std::string_view text);
+
+// In ASCII: "…" becomes "...", dashes "-", and any other character, or byte that is no UTF-8, "?".
+std::string ascii(std::string_view text);
 
 // What somebody else says, of which there may be `most` bytes: a longer text is cut, between two
 // characters, and ends with "[...]" then.
@@ -56,6 +62,10 @@ TimeFields time_fields(std::optional<std::int64_t> elapsed);
 // "00:01:59"
 std::string time_code(std::optional<std::int64_t> elapsed);
 
+// A time in few characters: "0.4s", "12s", "3m05s", "2h07m". Nanoseconds.
+std::string brief_time(std::int64_t elapsed);
+// The same in words: "12 seconds", "3 minutes 5 seconds", "2 hours 7 minutes".
+std::string spoken_time(std::int64_t elapsed);
 // How wide what is printed may be: $COLUMNS, else the terminal that the standard output or the
 // standard error leads to, else 80.
 std::size_t terminal_columns();

@@ -57,6 +57,30 @@ TEST_CASE("times and sizes") {
   CHECK(pretty_size(~0ull) == "1.67772e+07T");
 }
 
+TEST_CASE("times in few characters, and in words") {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  CHECK(brief_time(-1) == "0.0s");
+  CHECK(brief_time(449'000'000) == "0.4s");
+  CHECK(brief_time(9'990'000'000) == "9.9s");
+  CHECK(brief_time(10 * kSecond) == "10s");
+  CHECK(brief_time(185 * kSecond) == "3m05s");
+  CHECK(brief_time(7'625 * kSecond) == "2h07m");
+  CHECK(spoken_time(1 * kSecond) == "1 second");
+  CHECK(spoken_time(185 * kSecond) == "3 minutes 5 seconds");
+  CHECK(spoken_time(3'600 * kSecond) == "1 hour");
+  CHECK(spoken_time(7'625 * kSecond) == "2 hours 7 minutes");
+}
+
+TEST_CASE("the front of a name is cut, and what isn't ASCII replaced") {
+  CHECK(truncate_front("components/gcc.bst", 18) == "components/gcc.bst");
+  CHECK(truncate_front("components/gcc.bst", 8) == "…gcc.bst");
+  CHECK(truncate_front("日本語.bst", 7) == "…語.bst");
+  CHECK(truncate_front("日本語.bst", 6) == "….bst");
+  CHECK(truncate_front("xxe\xcc\x81.bst", 6) == "…e\xcc\x81.bst");
+  CHECK(truncate_front("abc", 0) == "");
+  CHECK(ascii("größe… a–b 日 e\xcc\x81\xff") == "gr??e... a-b ? e?");
+}
+
 TEST_CASE("lines and indentation") {
   CHECK(split_lines("").empty());
   CHECK(split_lines("a\n\nb") == std::vector<std::string_view>{"a\n", "\n", "b"});

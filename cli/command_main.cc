@@ -17,17 +17,12 @@
 
 #include "base/credentials.h"
 #include "base/fd.h"
+#include "base/terminal.h"
 #include "base/text.h"
 
 namespace sluice::cli {
 
 namespace {
-
-// Whether the environment says so, by the convention of no-color.org.
-bool colors_unwanted() {
-  const char* value = std::getenv("NO_COLOR");
-  return value != nullptr && *value != '\0';
-}
 
 // Whether a command can't go on when its current directory is gone.
 bool needs_directory(const CommandLine& line) {
@@ -99,9 +94,22 @@ int command_main(int argc, char** argv,
     return kFailure;
   }
   const bool terminal = ::isatty(1) == 1 && ::isatty(2) == 1;
-  Invocation invocation{line.global, *report, arguments.data(),
+  Invocation invocation{line.global,
+                        *report,
+                        arguments.data(),
                         terminal && !line.global.no_interactive,
-                        line.global.colors.value_or(terminal && !colors_unwanted())};
+                        line.global.colors.value_or(colors_by_environment(terminal)),
+                        {}};
+  auto style = chosen_style(line.global, invocation.interactive, invocation.colors);
+  if (!style) {
+    (void)write_all(2, fmt::format("Error: {}\n", style.error().message));
+    return kUsage;
+  }
+  invocation.style = std::move(*style);
+  if (invocation.style.name == "github") {
+    const char* workspace = std::getenv("GITHUB_WORKSPACE");
+    report->annotate(workspace == nullptr ? "" : workspace);
+  }
   report->work_in(load_arguments(line.global).what.directory);
   report->started();
   // The log is made first: a user who wants one is to have no session that began before anybody

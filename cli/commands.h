@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "cli/options.h"
+#include "cli/renderer_style.h"
 #include "cli/report.h"
 
 namespace sluice::wire {
@@ -26,6 +27,7 @@ struct Invocation {
   char** argv = nullptr;     // as main() had it
   bool interactive = false;  // on a terminal, both standard output and error
   bool colors = false;
+  RendererStyle style;  // of what happens, on the terminal or where it goes else
 };
 
 int run_source_checkout(Invocation& invocation, const SourceCheckoutCommand& command);

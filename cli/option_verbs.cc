@@ -371,8 +371,10 @@ void Parser::add_session() {
       "In place of an ID: the path of observe.json or control.json, of a session on "
       "another machine.\n");
   attach->add_option("id", attach_.id)->type_name("ID");
-  choice(*attach, "--style", attach_.style, {"tty", "plain", "json"},
-         "How it is shown (default: tty on a terminal, else plain)");
+  Strings styles = style_names();
+  styles.emplace_back("json");
+  choice(*attach, "--style", attach_.style, styles,
+         "How it is shown (default: calm on a terminal, else plain)");
   on(attach, [this] { return Command(attach_); });
   add_past(*group);
   auto* log = add_verb(

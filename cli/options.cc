@@ -357,6 +357,10 @@ void Parser::add_globals() {
       "Include an element's build tree when pulling remote element artifacts");
   choice(app_, "--cache-buildtrees", overrides.cache_buildtrees, {"always", "auto", "never"},
          "Cache artifact build tree content on creation");
+  choice(app_, "--style", global.style, style_names(),
+         "How to show what happens (default: calm on a terminal, else what suits the system that "
+         "runs the build)");
+  app_.add_flag("--quiet", global.quiet, "Show failures and the summary alone");
   value(app_, "--json-log", global.json_log, "FILE",
         "Also write every record to FILE, as one JSON object a line");
 }
@@ -403,6 +407,12 @@ void Parser::finish(CommandLine& line) {
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments) {
   return Parser().parse(arguments);
+}
+
+const std::vector<std::string>& style_names() {
+  static const std::vector<std::string> kNames = {"auto",   "calm",   "tty",   "plain",
+                                                  "reader", "github", "gitlab"};
+  return kNames;
 }
 
 CommandShape command_shape() { return Parser().shape(); }

@@ -29,6 +29,8 @@ struct GlobalOptions {
   std::optional<bool> colors;
   std::string log_file;
   std::string json_log;  // --json-log, else $SLUICE_JSON_LOG
+  std::string style;     // of what is shown (style_names()); "": nothing was said
+  bool quiet = false;    // failures and the summary alone
 };
 
 // Caches on other machines, as the command line names them: in place of those of the user's
@@ -251,7 +253,7 @@ struct SessionStartCommand {
 };
 struct SessionAttachCommand {
   std::string id;     // or the path of a join file
-  std::string style;  // "": tty on a terminal, else plain
+  std::string style;  // one of style_names(), or json; "": as the global option says
 };
 struct SessionLogCommand {
   std::string what;  // an element's full name, or a job's number
@@ -374,6 +376,9 @@ struct CommandShape {
   std::vector<CommandShape> commands;
 };
 CommandShape command_shape();
+
+// The styles that --style and $SLUICE_STYLE may name.
+const std::vector<std::string>& style_names();
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments);
 

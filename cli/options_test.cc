@@ -322,6 +322,13 @@ TEST_CASE("help is everywhere") {
   CHECK(contains(version.output, "sluice "));
 }
 
+TEST_CASE("how what happens is shown: all styles but that of a log") {
+  const auto styled = parse_command_line({"--style", "reader", "--quiet", "show"});
+  CHECK(styled.global.style == "reader");
+  CHECK(styled.global.quiet);
+  CHECK(parse_command_line({"--style", "json", "show"}).status == kUsage);
+}
+
 TEST_CASE("the JSON log comes from the option, or from the environment") {
   ::setenv("SLUICE_JSON_LOG", "/from/environment", 1);
   CHECK(parse_command_line({"show"}).global.json_log == "/from/environment");

@@ -35,24 +35,34 @@ Result<Shown> show(std::vector<std::string> arguments) {
 
 }  // namespace
 
-std::string style_or_default(const Invocation& invocation, const std::string& style) {
-  if (!style.empty()) return style;
-  return invocation.interactive ? "tty" : "plain";
+Result<RendererStyle> style_named(const Invocation& invocation, const std::string& name) {
+  RendererStyle style = invocation.style;
+  if (name == "json") {
+    if (style.quiet) return fail("app", "usage", "--quiet: --style json has every record");
+    style.name = name;
+    return style;
+  }
+  if (name.empty()) return style;
+  GlobalOptions global = invocation.global;
+  global.style = name;
+  return chosen_style(global, invocation.interactive, invocation.colors);
 }
 
 std::vector<std::string> arguments_in_style(const Invocation& invocation,
-                                            const SessionInfo& session, const std::string& style) {
-  if (style == "json") return {"--session", session.paths.handle(), "--style", "json"};
-  const bool tty = style == "tty";
-  std::vector<std::string> out = renderer_arguments(
-      session.paths.handle(), {tty, invocation.colors}, invocation.global, nullptr);
+                                            const SessionInfo& session,
+                                            const RendererStyle& style) {
+  if (style.name == "json") return {"--session", session.paths.handle(), "--style", "json"};
+  std::vector<std::string> out =
+      renderer_arguments(session.paths.handle(), style, invocation.global, nullptr);
   // A log belongs to the standard output when it is all that there is.
-  if (!tty) out.insert(out.end(), {"--output", "-"});
+  if (!style.draws()) out.insert(out.end(), {"--output", "-"});
   return out;
 }
 
 int show_ended(Invocation& invocation, const SessionInfo& session, const std::string& style) {
-  auto shown = show(arguments_in_style(invocation, session, style_or_default(invocation, style)));
+  auto named = style_named(invocation, style);
+  if (!named) return failed(invocation, named.error());
+  auto shown = show(arguments_in_style(invocation, session, *named));
   if (!shown) return failed(invocation, shown.error());
   if (*shown == Shown::kInterrupted) return kSuccess;
   if (session.state == "active") {
@@ -93,8 +103,9 @@ int run_session_replay(Invocation& invocation, const SessionReplayCommand& comma
                                  {}});
     }
   }
-  auto arguments =
-      arguments_in_style(invocation, *session, style_or_default(invocation, command.style));
+  auto style = style_named(invocation, command.style);
+  if (!style) return failed(invocation, style.error());
+  auto arguments = arguments_in_style(invocation, *session, *style);
   arguments.insert(arguments.end(), {"--replay", "--speed", command.speed});
   const auto add = [&](const char* option, std::uint32_t seconds) {
     if (seconds != 0) arguments.insert(arguments.end(), {option, std::to_string(seconds)});

@@ -4,16 +4,19 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "cli/commands.h"
+#include "cli/renderer_style.h"
 #include "cli/sessions.h"
 
 namespace sluice::cli {
 
-// The style in which a session is shown, when the user hasn't named one.
-std::string style_or_default(const Invocation& invocation, const std::string& style);
+// The style of that name, or else the one that the command line has chosen. Error: there is none of
+// that name, or it doesn't go with the other options.
+Result<RendererStyle> style_named(const Invocation& invocation, const std::string& name);
 // What its renderer is started with, but for what is shown of it.
 std::vector<std::string> arguments_in_style(const Invocation& invocation,
-                                            const SessionInfo& session, const std::string& style);
+                                            const SessionInfo& session, const RendererStyle& style);
 
 // Shows all records of a session that has ended, and gives the status that its last run had: 0 when
 // that succeeded. Ctrl-C ends the showing, with 0.

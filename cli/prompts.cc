@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <csignal>
 
 #include <poll.h>
 #include <termios.h>
@@ -59,13 +58,7 @@ std::string match(std::string_view line, const std::vector<Choice>& choices) {
 
 }  // namespace
 
-Prompts::~Prompts() {
-  listen(false);
-  if (child_) {
-    reactor_.remove_fd(child_->pidfd.get());
-    (void)send_signal(*child_, SIGHUP);
-  }
-}
+Prompts::~Prompts() { listen(false); }
 
 // ---- What happens ------------------------------------------------------------
 
@@ -150,12 +143,10 @@ void Prompts::leave(std::function<void()> then) {
   current_.reset();
   settled_meanwhile_.reset();
   then_ = std::move(then);
-  if (!child_ && then_) std::exchange(then_, nullptr)();
+  if (!front_.busy() && then_) std::exchange(then_, nullptr)();
 }
 
-void Prompts::hang_up() {
-  if (child_) (void)send_signal(*child_, SIGHUP);
-}
+void Prompts::hang_up() { front_.hang_up(); }
 
 // ---- Asking ------------------------------------------------------------------
 
@@ -286,68 +277,19 @@ void Prompts::to_screen() {
 
 // ---- Programs in front -------------------------------------------------------
 
-void Prompts::show_log() {
-  run_in_front({"sh", "-c",
-                "if [ -n \"$PAGER\" ]; then exec $PAGER \"$1\"; elif command -v less >/dev/null; "
-                "then exec less \"$1\"; "
-                "else exec cat -v \"$1\"; fi",
-                "sh", current_->log_file});
-}
+void Prompts::show_log() { run_in_front(pager_of(*current_)); }
 
-void Prompts::open_shell() {
-  std::vector<std::string> argv{find_program("sluice")};
-  if (!invocation_.global.config.empty())
-    argv.insert(argv.end(), {"--config", invocation_.global.config});
-  if (!invocation_.global.directory.empty())
-    argv.insert(argv.end(), {"--directory", invocation_.global.directory});
-  argv.insert(argv.end(), {"shell", "--build", "--use-buildtree", current_->artifact});
-  run_in_front(std::move(argv));
-}
+void Prompts::open_shell() { run_in_front(shell_in(*current_, invocation_.global)); }
 
-namespace {
-
-// A shell gives the terminal to a group of its own; one in a sandbox doesn't know whom to give it
-// back to, since it sees no process number of ours. Who reads in the background is stopped.
-void take_terminal_back(const termios& modes) {
-  sigset_t stops, before;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTTOU);
-  ::sigprocmask(SIG_BLOCK, &stops, &before);
-  ::tcsetpgrp(0, ::getpgrp());
-  ::tcsetattr(0, TCSADRAIN, &modes);
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
-}
-
-}  // namespace
-
-// Runs a pager or a shell in our own process group, which is the terminal's; we leave its keys to
-// it.
 void Prompts::run_in_front(std::vector<std::string> argv) {
-  SpawnOptions options;
-  options.argv = std::move(argv);
-  termios modes{};
-  const bool terminal = ::tcgetattr(0, &modes) == 0;
-  auto process = spawn(options);
-  if (!process) {
-    say("\n" + process.error().str() + "\n");
-    return ask();
-  }
   state_ = State::kBusy;
-  child_ = std::move(*process);
-  reactor_.on_fd(child_->pidfd.get(), POLLIN, [this, modes, terminal](short) {
-    const auto status = poll_exit(*child_);
-    if (!status) return;
-    reactor_.remove_fd(child_->pidfd.get());
-    child_.reset();
-    if (terminal) take_terminal_back(modes);
-    front_is_free(*status);
-  });
+  auto begun = front_.run(std::move(argv), [this] { front_is_free(); });
+  if (begun) return;
+  say("\n" + begun.error().str() + "\n");
+  ask();
 }
 
-void Prompts::front_is_free(const ExitStatus& status) {
-  // One that was killed has left the screen as it had it for itself. The cursor is kept where there
-  // is no other screen.
-  if (status.code > 128) (void)write_all(2, "\0337\033[?1049l\033[?25h\033[0m\n");
+void Prompts::front_is_free() {
   if (then_) return std::exchange(then_, nullptr)();
   if (state_ != State::kBusy) return;
   if (settled_meanwhile_) {

@@ -1,4 +1,6 @@
-// Questions on the terminal: what to do about an element that failed, and after Ctrl-C.
+// Questions on the terminal: what to do about an element that failed, and after Ctrl-C. Where the
+// renderer draws an area that has room for them they are rows of it (area_prompts.h); these here
+// are for all other styles.
 //
 // The renderer has the terminal. It leaves it by itself at a prompt (--until-prompt), or since it
 // was asked to; then a question is asked here, jobs going on meanwhile, and the renderer comes back
@@ -23,7 +25,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/process.h"
+#include "cli/front.h"
 #include "wire/events.h"
 #include "wire/messages.h"
 #include "wire/reactor.h"
@@ -43,7 +45,7 @@ class Prompts {
     std::function<void()> terminate;  // as the user chose after Ctrl-C
   };
   Prompts(wire::Reactor& reactor, const Invocation& invocation, Actions actions)
-      : reactor_(reactor), invocation_(invocation), actions_(std::move(actions)) {}
+      : reactor_(reactor), invocation_(invocation), actions_(std::move(actions)), front_(reactor) {}
   ~Prompts();
   Prompts(const Prompts&) = delete;
   Prompts& operator=(const Prompts&) = delete;
@@ -71,7 +73,7 @@ class Prompts {
   void hang_up();
   bool on_screen() const { return state_ == State::kScreen; }
   // Whether a pager or a shell has the terminal, and its keys.
-  bool in_front() const { return child_.has_value(); }
+  bool in_front() const { return front_.busy(); }
 
  private:
   enum class State { kScreen, kPausing, kWaiting, kAsking, kBusy, kAnswering };
@@ -85,7 +87,7 @@ class Prompts {
   void answer(const std::string& choice);
   void answered_elsewhere();
   void run_in_front(std::vector<std::string> argv);
-  void front_is_free(const ExitStatus& status);
+  void front_is_free();
   void show_log();
   void open_shell();
   void to_screen();
@@ -107,7 +109,7 @@ class Prompts {
   bool paused_ = false;     // the renderer is gone since we asked
   bool listening_ = false;
   std::string input_;
-  std::optional<Process> child_;
+  Front front_;
   std::function<void()> then_;  // of leave()
 };
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -25,14 +26,18 @@ constexpr int kHintFd = 4;
 // A terminal that accepts nothing keeps it longer than it should.
 constexpr Duration kPauseDeadline = std::chrono::seconds(2);
 constexpr Duration kLookForStopped = std::chrono::seconds(2);
+constexpr Duration kHaltDeadline = std::chrono::milliseconds(500);
 
 }  // namespace
 
 std::vector<std::string> renderer_arguments(const std::string& session, const RendererStyle& style,
                                             const GlobalOptions& global,
                                             const model::Settings* settings) {
-  std::vector<std::string> out = {"--session", session, "--style", style.tty ? "tty" : "plain",
+  std::vector<std::string> out = {"--session", session, "--style", style.name,
                                   style.colors ? "--colors" : "--no-colors"};
+  if (style.quiet) out.emplace_back("--quiet");
+  if (style.heartbeat > 0) out.insert(out.end(), {"--heartbeat", std::to_string(style.heartbeat)});
+  out.insert(out.end(), {"--directory", load_arguments(global).what.directory});
   const auto flag = [&](const char* name, std::optional<bool> value) {
     if (value) out.push_back(std::string(*value ? "--" : "--no-") + name);
   };
@@ -128,6 +133,11 @@ void Renderers::ended(pid_t pid) {
   children_.erase(found);
   const Position position = position_of(child);
   if (child.main) main_shown_ = status->code == 0 && child.restarts == 0;
+  if (child.main && halted_ && status->signal != 0 && child.cursor) {
+    child.from = child.cursor();
+    paused_ = std::move(child);
+    return;
+  }
   if (status->signal != 0 && child.main && child.cursor && !expecting_end_ && !pausing_ &&
       child.restarts < kRestarts) {
     ++child.restarts;
@@ -191,13 +201,30 @@ void Renderers::resume_main() {
   if (!spawn_child(std::move(child)) && children_.empty()) on_all_gone_();
 }
 
+void Renderers::halt_main() {
+  halted_ = true;
+  for (const auto& child : children_) {
+    if (child.main) (void)send_signal(child.process, SIGTSTP);
+  }
+  wait_stopped(kHaltDeadline, true);
+}
+
+void Renderers::go_on_main() {
+  if (!std::exchange(halted_, false)) return;
+  if (paused_) return resume_main();
+  for (const auto& child : children_) {
+    if (child.main) (void)send_signal(child.process, SIGCONT);
+  }
+}
+
 void Renderers::signal_all(int signal) {
   for (auto& child : children_) (void)send_signal(child.process, signal);
 }
 
-void Renderers::wait_stopped(Duration at_most) {
+void Renderers::wait_stopped(Duration at_most, bool main) {
   const Duration deadline = system_clock().monotonic() + at_most;
   for (const auto& child : children_) {
+    if (main && !child.main) continue;
     // There is no descriptor that tells of a stop, so the state is polled until the deadline.
     for (;;) {
       siginfo_t info{};

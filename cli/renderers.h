@@ -11,15 +11,11 @@
 #include "base/process.h"
 #include "base/result.h"
 #include "cli/options.h"
+#include "cli/renderer_style.h"
 #include "model/model.h"
 #include "wire/reactor.h"
 
 namespace sluice::cli {
-
-struct RendererStyle {
-  bool tty = false;
-  bool colors = false;
-};
 
 // What a renderer needs to know beyond the session: the global options, over the user's
 // configuration as far as it is known (`settings`, null before it was loaded).
@@ -46,6 +42,10 @@ class Renderers {
   void on_paused(std::function<void(bool at_prompt)> callback) { on_paused_ = std::move(callback); }
   void pause_main();
   void resume_main();
+  // Has the main one leave the terminal and stop, until go_on_main(): a program is in front. Waits
+  // until it has, for half a second at most.
+  void halt_main();
+  void go_on_main();
 
   // Gives the main one what stands last in its status area: rows, parted by tabs. Nothing of it is
   // kept back for one that doesn't read.
@@ -56,8 +56,8 @@ class Renderers {
   bool main_shown() const { return main_shown_; }
   // Passes on the signals by which the command is stopped and goes on (Ctrl-Z).
   void signal_all(int signal);
-  // Waits until all are stopped, or have ended, for at most so long.
-  void wait_stopped(Duration at_most);
+  // Waits until all (the main one alone: `main`) are stopped, or have ended, for at most so long.
+  void wait_stopped(Duration at_most, bool main = false);
   // Expects all to end: they have what they need, and stop at no prompt any more. One that isn't
   // done `within` that time is killed. Without a time one that writes slowly is waited for, one
   // that is stopped isn't.
@@ -92,6 +92,7 @@ class Renderers {
   std::vector<Child> children_;
   std::optional<Child> paused_;
   bool pausing_ = false;
+  bool halted_ = false;
   bool again_ = false;  // resume_main() came before the pause
   std::string hint_;
   bool main_shown_ = false;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/credentials.h"
 #include "base/text.h"
+#include "base/workflow.h"
 #include "cli/place.h"
 #include "wire/events.h"
 #include "wire/record_json.h"
@@ -68,12 +69,27 @@ void Report::message(std::string_view level, std::string_view text) {
 
 void Report::error(const Error& error) {
   std::fflush(stdout);
-  tell(error_text(told(error)));
+  if (!annotates_) {
+    tell(error_text(told(error)));
+  } else {
+    // What the error quotes is no command.
+    tell(workflow_text(error_text(told(error)), workflow_token()));
+    Error shown = told(error);
+    shown.message = clean(shown.message);
+    shown.detail = clean(shown.detail);
+    tell(workflow_error(shown, clean(shown.introduction), directory_, workspace_));
+  }
   record_error(error);
 }
 
+void Report::annotate(std::string workspace) {
+  annotates_ = true;
+  workspace_ = std::move(workspace);
+}
+
 void Report::record_error(const Error& error) {
-  tell(place_text(error.provenance, directory_));
+  const std::string place = place_text(error.provenance, directory_);
+  tell(annotates_ ? workflow_text(place, workflow_token()) : place);
   append(wire::json_error_line(told(error), "main", system_clock().wall_ns()));
 }
 

@@ -40,6 +40,10 @@ class Report {
   void started();
   void succeeded();
 
+  // Errors are annotations of a workflow on GitHub as well (base/workflow.h): `workspace` is what
+  // names of files are relative to.
+  void annotate(std::string workspace);
+
   // From now on somebody else writes the JSON log too (a renderer with --style json): only what
   // that can't know, the error, is added, at the end.
   void shared() { shared_ = true; }
@@ -54,6 +58,8 @@ class Report {
   std::string json_log_;
   UniqueFd file_;
   bool shared_ = false;
+  bool annotates_ = false;
+  std::string workspace_;
 };
 
 }  // namespace sluice::cli

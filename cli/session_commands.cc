@@ -44,10 +44,10 @@ constexpr std::uint64_t kLookBack = 20;
 // that builds; the first answer wins.
 class Attachment {
  public:
-  Attachment(Invocation& invocation, const std::string& style)
-      : invocation_(invocation), style_(style_or_default(invocation, style)),
-        terminal_(reactor_, invocation,
-                  style_ == "tty" && invocation.interactive && ::isatty(0) == 1,
+  Attachment(Invocation& invocation, RendererStyle style)
+      : invocation_(invocation), style_(std::move(style)),
+        terminal_(reactor_, invocation, style_,
+                  style_.draws() && invocation.interactive && ::isatty(0) == 1,
                   {[this](std::string_view name, std::string arguments, auto on_reply) {
                      if (control_)
                        control_->request("scheduler", name, std::move(arguments), kCommandTimeout,
@@ -81,11 +81,11 @@ class Attachment {
 
  private:
   Status begin(const SessionInfo& session) {
-    const bool tty = style_ == "tty";
+    const bool draws = style_.draws();
     arguments_ = arguments_in_style(invocation_, session, style_);
     CHECK(terminal_.take_signals());
     std::uint64_t from = 1;
-    if (tty) {
+    if (draws) {
       const std::uint64_t cursor = TRY(end_cursor(session.paths));
       if (cursor > kLookBack) from = cursor - kLookBack;
       arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
@@ -97,7 +97,7 @@ class Attachment {
 
   // Connects to the session, to know of prompts and to answer them.
   Status connect(const SessionInfo& session, std::uint64_t from) {
-    arguments_.emplace_back("--until-prompt");
+    if (terminal_.asks_alone()) arguments_.emplace_back("--until-prompt");
     context_ = std::make_unique<wire::Context>();
     control_ =
         TRY(wire::ControlClient::create(*context_, reactor_, session.paths.address("control"),
@@ -147,7 +147,7 @@ class Attachment {
   }
 
   Invocation& invocation_;
-  const std::string style_;  // tty | plain | json
+  const RendererStyle style_;
   wire::Reactor reactor_;
   Terminal terminal_;
   std::vector<std::string> arguments_;
@@ -168,7 +168,9 @@ int run_session_attach(Invocation& invocation, const SessionAttachCommand& comma
   }
   auto session = chosen_session(invocation, command.id);
   if (!session) return failed(invocation, session.error());
-  return Attachment(invocation, command.style).run(*session);
+  auto style = style_named(invocation, command.style);
+  if (!style) return failed(invocation, style.error());
+  return Attachment(invocation, std::move(*style)).run(*session);
 }
 
 // Prints the id of a session that belongs to nobody's command.

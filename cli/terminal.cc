@@ -1,7 +1,6 @@
 #include "cli/terminal.h"
 
 #include <csignal>
-#include <cstdlib>
 #include <utility>
 
 #include <unistd.h>
@@ -13,27 +12,34 @@ namespace sluice::cli {
 
 namespace {
 
-// One that the renderer can draw a status area on, which shows what the keys are.
-bool can_draw() {
-  const char* term = std::getenv("TERM");
-  return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-}
-
 constexpr Duration kStopDeadline = std::chrono::milliseconds(500);
 
 }  // namespace
 
-Terminal::Terminal(wire::Reactor& reactor, const Invocation& invocation, bool asks, Actions actions)
-    : reactor_(reactor), asks_(asks), actions_(std::move(actions)),
-      renderers_(reactor, [this] { actions_.gone(); }),
+Terminal::Terminal(wire::Reactor& reactor, const Invocation& invocation, const RendererStyle& style,
+                   bool asks, Actions actions)
+    : reactor_(reactor), asks_(asks), draws_(style.draws()), in_area_(asks && style.asks_in_area()),
+      actions_(std::move(actions)), renderers_(reactor, [this] { actions_.gone(); }),
       prompts_(reactor, invocation,
                {[this] {
                   keys_.hide();
                   renderers_.pause_main();
                 },
                 [this] { show(); }, actions_.request, [this] { actions_.kill(); }}),
+      area_(reactor, invocation,
+            {actions_.request, [this] { actions_.kill(); }, [this] { keys_.hint(); },
+             [this](std::string text) { keys_.say(std::move(text)); },
+             [this] {
+               keys_.hide();
+               renderers_.halt_main();
+             },
+             [this] {
+               renderers_.go_on_main();
+               take_keys();
+             }}),
       keys_(reactor, {actions_.request, [this](const std::string& rows) { renderers_.hint(rows); },
-                      [this] { actions_.kill(); }}) {
+                      [this] { actions_.kill(); }, [this] { return area_.rows(); },
+                      [this](char key) { return area_.press(key); }}) {
   renderers_.on_paused([this](bool at_prompt) {
     keys_.hide();
     prompts_.paused(at_prompt);
@@ -45,6 +51,7 @@ Status Terminal::take_signals() {
   for (const int signal : {SIGTERM, SIGHUP}) {
     CHECK(reactor_.on_signal(signal, [this, signal] {
       prompts_.hang_up();
+      area_.hang_up();
       actions_.hung_up(signal);
     }));
   }
@@ -74,12 +81,15 @@ void Terminal::show() {
 
 void Terminal::show_or_ask(const wire::Event* status) {
   if (status != nullptr && status->session) keys_.session_is(status->session->state);
-  if (!asks_ || status == nullptr || !status->prompts || !prompts_.ask_first(*status->prompts))
-    show();
+  const bool open = asks_ && status != nullptr && status->prompts;
+  if (open && in_area_) {
+    for (const auto& prompt : *status->prompts) area_.opened(prompt);
+  }
+  if (!open || in_area_ || !prompts_.ask_first(*status->prompts)) show();
 }
 
 void Terminal::take_keys() {
-  if (asks_ && !leaving_ && can_draw()) keys_.show();
+  if (asks_ && !leaving_ && draws_) keys_.show();
 }
 
 // ---- What the session says ---------------------------------------------------
@@ -97,18 +107,30 @@ void Terminal::record(const wire::Event& event) {
   if (event.session && event.type.starts_with("session.")) keys_.session_is(event.session->state);
   if (event.type == "job.finished" && event.level == "failure" && event.element)
     keys_.failed(event.element->name);
-  if (event.type == "prompt.opened" && event.prompt) prompts_.opened(*event.prompt);
-  if (event.type == "prompt.closed" && event.prompt) prompts_.closed(*event.prompt);
+  if (!event.prompt) return;
+  if (event.type == "prompt.opened")
+    in_area_ ? area_.opened(*event.prompt) : prompts_.opened(*event.prompt);
+  if (event.type == "prompt.closed")
+    in_area_ ? area_.closed(*event.prompt) : prompts_.closed(*event.prompt);
 }
 
 // ---- The end -----------------------------------------------------------------
+
+// Goes on when nothing is asked, and nothing is in front of us any more.
+void Terminal::leave(std::function<void()> then) {
+  if (!in_area_) return prompts_.leave(std::move(then));
+  area_.leave([this, then = std::move(then)] {
+    renderers_.go_on_main();
+    then();
+  });
+}
 
 void Terminal::show_rest(std::optional<Duration> within, bool begin) {
   keys_.hide();
   leaving_ = true;
   // What is in front of us is waited for already.
   if (cut_short_) return;
-  prompts_.leave([this, within, begin] {
+  leave([this, within, begin] {
     if (begun_) {
       renderers_.resume_main();
     } else if (begin) {
@@ -120,13 +142,13 @@ void Terminal::show_rest(std::optional<Duration> within, bool begin) {
 
 void Terminal::stop_asking() {
   keys_.hide();
-  prompts_.leave([this] { renderers_.resume_main(); });
+  leave([this] { renderers_.resume_main(); });
 }
 
 void Terminal::cut_short(Duration within, std::function<void()> then) {
   keys_.hide();
   leaving_ = cut_short_ = true;
-  prompts_.leave([this, within, then = std::move(then)] {
+  leave([this, within, then = std::move(then)] {
     renderers_.cut_short();
     if (then) then();
     renderers_.expect_end(within);
@@ -141,7 +163,7 @@ void Terminal::kill_renderers() { renderers_.signal_all(SIGKILL); }
 // has suspended them.
 void Terminal::stop() {
   if (suspending_) return;
-  if (!actions_.has_jobs() || prompts_.suspends()) return stop_here();
+  if (!actions_.has_jobs() || prompts_.suspends() || area_.suspends()) return stop_here();
   suspending_ = true;
   actions_.request("suspend", "", [this](const wire::Reply&) {
     stop_here();

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/area_prompts.h"
 #include "cli/prompts.h"
 #include "cli/renderers.h"
 #include "cli/terminal_keys.h"
@@ -44,16 +45,20 @@ class Terminal {
     // Whether jobs run in our own run, which stop when this command is stopped.
     std::function<bool()> has_jobs;
   };
-  // `asks`: somebody sits at the terminal. Else nothing is asked and no keys are taken.
-  Terminal(wire::Reactor& reactor, const Invocation& invocation, bool asks, Actions actions);
+  // `style`: of the renderer that is started. `asks`: somebody sits at the terminal. Else nothing
+  // is asked and no keys are taken.
+  Terminal(wire::Reactor& reactor, const Invocation& invocation, const RendererStyle& style,
+           bool asks, Actions actions);
 
   // Blocks signals, to read them here. Called before the first socket is made, whose threads
   // inherit what is blocked.
   Status take_signals();
 
   bool asks() const { return asks_; }
+  // Whether the renderer has to leave the terminal for a question (--until-prompt).
+  bool asks_alone() const { return asks_ && !in_area_; }
   // Whether a pager or a shell has the terminal.
-  bool in_front() const { return prompts_.in_front(); }
+  bool in_front() const { return prompts_.in_front() || area_.in_front(); }
   bool begun() const { return begun_; }
   // Starts the renderer that the user looks at. `cursor` says where another one would go on in its
   // place.
@@ -73,7 +78,7 @@ class Terminal {
   void record(const wire::Event& event);
 
   // Suspends all jobs, and asks.
-  void ask_after_interrupt() { prompts_.interrupted(); }
+  void ask_after_interrupt() { in_area_ ? area_.interrupted() : prompts_.interrupted(); }
 
   // Called when nobody waits for an answer any more. Waits for a pager or a shell that is in front
   // of us; then the renderer shows what is left, started for that when `begin`, and is gone when it
@@ -93,14 +98,18 @@ class Terminal {
 
  private:
   void take_keys();
+  void leave(std::function<void()> then);
   void stop();
   void stop_here();
 
   wire::Reactor& reactor_;
   const bool asks_;
+  const bool draws_;    // there is a status area, which shows what the keys are
+  const bool in_area_;  // ... and questions
   const Actions actions_;
   Renderers renderers_;
   Prompts prompts_;
+  AreaPrompts area_;
   TerminalKeys keys_;
   bool begun_ = false;
   bool leaving_ = false;  // no keys are taken any more

@@ -76,6 +76,7 @@ void TerminalKeys::typed(std::string_view keys) {
       }
       continue;
     }
+    if (actions_.answers(key)) continue;
     if (busy_) {
       if (queue_.size() < kQueued) queue_.push_back(key);
     } else {
@@ -202,10 +203,14 @@ void TerminalKeys::say(std::string text) {
 
 void TerminalKeys::hint() {
   if (!shown_) return;
+  if (std::string question = actions_.question(); !question.empty()) {
+    if (!said_.empty()) question += "\t!" + said_;
+    return actions_.hint(question);
+  }
   if (!input_.is_on()) return actions_.hint("");
   if (asked_ == 'q')
-    return actions_.hint("Finish the jobs that run, start no others, and exit? (y/n)");
-  if (asked_ == 'k') return actions_.hint("Kill all jobs, and exit? (y/n)");
+    return actions_.hint("!Finish the jobs that run, start no others, and exit? (y/n)");
+  if (asked_ == 'k') return actions_.hint("!Kill all jobs, and exit? (y/n)");
   std::string rows;
   if (help_) {
     rows = fmt::format(
@@ -221,7 +226,7 @@ void TerminalKeys::hint() {
     rows = fmt::format("s {}  q quit  k kill  r retry  +/- builders  ? help",
                        suspended_ ? "resume" : "suspend");
   }
-  if (!said_.empty()) rows = help_ ? rows + "\t" + said_ : said_;
+  if (!said_.empty()) rows = help_ ? rows + "\t" + said_ : "!" + said_;
   actions_.hint(rows);
 }
 

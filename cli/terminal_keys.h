@@ -31,6 +31,10 @@ class TerminalKeys {
     // Shows rows, parted by tabs, at the status area's end.
     std::function<void(const std::string& rows)> hint;
     std::function<void()> kill;
+    // A question that stands in the area meanwhile: its rows, "" when there is none; and whether a
+    // key is for it.
+    std::function<std::string()> question;
+    std::function<bool(char key)> answers;
   };
   TerminalKeys(wire::Reactor& reactor, Actions actions);
   ~TerminalKeys();
@@ -44,6 +48,10 @@ class TerminalKeys {
   void continued();
   // Told the session's state, as its records or its scheduler say, whoever has changed it.
   void session_is(std::string_view state);
+  // Shows what became of something, for a while.
+  void say(std::string text);
+  // Shows the question, which has changed.
+  void hint();
   // Told of an element that failed in this run; `r` tries the last of them again.
   void failed(const std::string& element);
 
@@ -56,8 +64,6 @@ class TerminalKeys {
   void retry();
   void change_builders(int by);
   void next();
-  void say(std::string text);
-  void hint();
   static std::string outcome(const wire::Reply& reply, const std::string& well);
 
   wire::Reactor& reactor_;

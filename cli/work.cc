@@ -114,7 +114,8 @@ class WorkRun {
   WorkRun(Invocation& invocation, Work work, std::optional<Starting::Dead> dead = {})
       : invocation_(invocation), work_(std::move(work)),
         terminal_(
-            reactor_, invocation_, invocation.interactive && ::isatty(0) == 1 && !work_.detach,
+            reactor_, invocation_, invocation.style,
+            invocation.interactive && ::isatty(0) == 1 && !work_.detach,
             {[this](std::string_view name, std::string arguments, auto on_reply) {
                if (control_)
                  control_->request("scheduler", name, std::move(arguments), kControlTimeout,
@@ -582,8 +583,8 @@ class WorkRun {
 
   void start_screens(const model::Settings* settings) {
     if (terminal_.begun()) return;
-    const RendererStyle style{invocation_.interactive, invocation_.colors};
-    auto arguments = renderer_arguments(session_->paths().id, style, invocation_.global, settings);
+    auto arguments =
+        renderer_arguments(session_->paths().id, invocation_.style, invocation_.global, settings);
     const auto until = [this](std::vector<std::string>& arguments) {
       arguments.insert(arguments.end(), {"--until-run", std::to_string(next_run_)});
       if (first_record_ > 1)
@@ -597,7 +598,7 @@ class WorkRun {
       until(log);
     }
     until(arguments);
-    if (prompts()) arguments.emplace_back("--until-prompt");
+    if (prompts() && terminal_.asks_alone()) arguments.emplace_back("--until-prompt");
     const auto cursor = [this] { return reader_ ? reader_->next_cursor() : std::uint64_t{1}; };
     if (auto started = terminal_.start(std::move(arguments), cursor); !started)
       return give_up(started.error());

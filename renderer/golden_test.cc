@@ -46,9 +46,10 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 
 std::string plain(const std::vector<std::string>& events, LineSettings settings) {
   TestSink sink;
+  FakeClock clock;
   auto lines = Lines::create(std::move(settings));
   REQUIRE(lines);
-  const auto renderer = make_plain(sink, std::move(*lines));
+  const auto renderer = make_plain(sink, clock, std::move(*lines));
   for (const auto& event : events) renderer->record(event);
   REQUIRE(renderer->poll());
   CHECK(renderer->done());

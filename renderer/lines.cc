@@ -90,7 +90,7 @@ std::string Lines::render(const wire::Event& event) {
     start.detail.clear();
     return job_started(start) + render(event);
   }
-  if (event.type == "error") return error(event);
+  if (event.type == "error") return error_lines(event, settings_.terminal);
   if (event.type == "session.suspended" || event.type == "session.resumed") {
     Message message = message_of(event);
     message.level = "info";
@@ -450,10 +450,11 @@ std::string Lines::summary(const wire::Event& event) const {
   return out + values(rows, false, false);
 }
 
-std::string Lines::error(const wire::Event& event) const {
+std::string error_lines(const wire::Event& event, bool terminal) {
   if (!event.error) return {};
   // The error of a task was told by its job, the failure of a run by its last line.
   if (event.error->scope == "task" || event.error->domain == "stream") return {};
+  const auto text = [&](const std::string& from) { return terminal ? clean(from) : from; };
   Error error;
   error.message = text(event.error->message);
   error.detail = text(event.detail);

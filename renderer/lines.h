@@ -82,7 +82,6 @@ class Lines {
   std::string heading(const wire::Event& event) const;
   std::string project(const wire::HeadingProject& project) const;
   std::string summary(const wire::Event& event) const;
-  std::string error(const wire::Event& event) const;
 
   LineSettings settings_;
   Painter paint_;
@@ -90,6 +89,10 @@ class Lines {
   std::string logdir_;
   std::set<std::pair<std::uint64_t, std::uint32_t>> started_;  // job and attempt
 };
+
+// The text of an error of no job (base/text.h); "" of others, which are told elsewhere. `terminal`:
+// cleaned of what would steer it.
+std::string error_lines(const wire::Event& event, bool terminal);
 
 // The last `count` lines of a text.
 std::string_view last_lines_of(std::string_view text, std::uint32_t count);

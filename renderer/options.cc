@@ -1,7 +1,9 @@
 #include "renderer/options.h"
 
+#include <array>
 #include <charconv>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,19 +32,27 @@ Status number(std::string_view option, std::string_view text, std::optional<T>& 
   return number(option, text, out.emplace(), least);
 }
 
+constexpr std::array<std::pair<std::string_view, StyleName>, 8> kStyles = {{
+    {"calm", StyleName::kCalm},
+    {"tty", StyleName::kTty},
+    {"plain", StyleName::kPlain},
+    {"reader", StyleName::kReader},
+    {"github", StyleName::kGithub},
+    {"gitlab", StyleName::kGitlab},
+    {"json", StyleName::kJson},
+    {"auto", StyleName::kAutomatic},
+}};
+
 Status style(std::string_view name, StyleName& out) {
-  if (name == "tty") {
-    out = StyleName::kTty;
-  } else if (name == "plain") {
-    out = StyleName::kPlain;
-  } else if (name == "json") {
-    out = StyleName::kJson;
-  } else if (name == "auto") {
-    out = StyleName::kAutomatic;
-  } else {
-    return wrong(fmt::format("--style: '{}' is none of tty, plain, json, auto", name));
+  std::string names;
+  for (const auto& [known, value] : kStyles) {
+    if (known == name) {
+      out = value;
+      return {};
+    }
+    names += (names.empty() ? "" : ", ") + std::string(known);
   }
-  return {};
+  return wrong(fmt::format("--style: '{}' is none of {}", name, names));
 }
 
 Status speed(const std::string& text, double& out) {
@@ -63,6 +73,7 @@ bool flag(std::string_view name, Options& out) {
   if (name == "--version") return out.version = true;
   if (name == "--append") return out.append = true;
   if (name == "--replay") return out.replay = true;
+  if (name == "--quiet") return out.quiet = true;
   if (name == "--verbose") return out.lines.verbose = true;
   if (name == "--debug") return out.lines.debug = true;
   if (name == "--until-end") {
@@ -127,6 +138,10 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
     out.replaying.skip = Duration(std::chrono::seconds(seconds)).count();
   } else if (name == "--skip-to") {
     out.replaying.skip_to = value;
+  } else if (name == "--directory") {
+    out.directory = value;
+  } else if (name == "--heartbeat") {
+    return number<std::uint32_t>(name, value, out.heartbeat_s, 0);
   } else if (name == "--cursor-fd") {
     return number<int>(name, value, out.cursor_fd, 0);
   } else if (name == "--hint-fd") {
@@ -164,6 +179,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
   if (!out.replay && replays)
     return wrong("--speed, --max-pause, --skip and --skip-to need --replay");
   if (!out.help && !out.version && out.session.empty()) return wrong("--session ID is missing");
+  if (out.quiet && out.style == StyleName::kJson)
+    return wrong("--quiet: --style json has every record");
   return out;
 }
 
@@ -173,13 +190,19 @@ std::string usage() {
 Shows a session's records: to a terminal, as lines, or as JSON.
 
   --session ID          the session
-  --style STYLE         tty, plain, json, or auto: tty on a terminal, else plain. On a
-                        terminal without cursor movement (TERM=dumb) tty is plain too
+  --style STYLE         calm: a line for what is done, and a status area; tty: BuildStream's
+                        lines with one; plain: without; reader: sentences, for a screen
+                        reader; github, gitlab: groups of lines for these; json; or auto:
+                        calm on a terminal, else as GITHUB_ACTIONS or GITLAB_CI say, else
+                        plain. Without cursor movement (TERM=dumb) there is no area
+  --quiet               failures and the summary alone
+  --heartbeat SECONDS   without an area: say what runs after so long a silence (0: never)
   --output FILE         where to write; - is standard output. Standard error by default,
                         json: standard output. A file is emptied first
   --append              the file is not emptied
   --json-log FILE       --style json --output FILE
   --from CURSOR         the first record to show (1)
+  --directory DIRECTORY where the project is looked for that errors before a run are about
   --until-run N         end when run N has finished
   --until-prompt        end, with status 4, when an element that failed asks what to do
   --until-end           end with the session (the default)

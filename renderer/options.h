@@ -12,7 +12,7 @@
 
 namespace sluice::renderer {
 
-enum class StyleName { kAutomatic, kTty, kPlain, kJson };
+enum class StyleName { kAutomatic, kCalm, kTty, kPlain, kReader, kGithub, kGitlab, kJson };
 
 struct Options {
   bool help = false;
@@ -21,13 +21,16 @@ struct Options {
   StyleName style = StyleName::kAutomatic;
   std::string output;  // "": standard error, json: standard output; "-": standard output
   bool append = false;
+  std::string directory;        // of the project, for names of files before a run says it
   std::uint64_t from = 1;       // cursor of the first record
   std::uint32_t until_run = 0;  // 0: until the session's end
   bool until_prompt = false;
   std::optional<unsigned> width, height;
-  std::optional<bool> colors;  // unset: as the output and NO_COLOR say
-  bool replay = false;         // as it went, and not as fast as it can be read
+  bool replay = false;  // as it went, and not as fast as it can be read
   Replay::Settings replaying;
+  std::optional<bool> colors;  // unset: as the output and the environment say
+  bool quiet = false;
+  std::uint32_t heartbeat_s = 0;  // 0: none
   int cursor_fd = -1;
   int hint_fd = -1;
   LineSettings lines;

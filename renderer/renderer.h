@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "renderer/calm_lines.h"
 #include "renderer/lines.h"
 #include "renderer/output.h"
 
@@ -47,9 +48,13 @@ class Renderer {
   virtual Seen record(std::string_view packed) = 0;
   // Takes one packed live event.
   virtual void live(std::string_view /*packed*/) {}
-  // Takes rows, parted by tabs, for the end of the status area.
+  // Takes rows, parted by tabs, for the end of the status area; a "!" before them says that they
+  // must be seen, and isn't shown.
   virtual void hint(std::string_view /*rows*/) {}
-  virtual bool wants_live() const { return false; }
+  // The topic of live events that are wanted now; "": none.
+  virtual std::string topic() const { return {}; }
+  // Whether there is a status area, which resize() and what follows here are for.
+  virtual bool draws() const { return false; }
   virtual void resize(Size) {}
   // leave_screen() comes before the process is stopped by the terminal: the status area goes, if
   // the terminal takes that. enter_screen() comes when it has gone on: what the screen shows is
@@ -75,18 +80,28 @@ class Renderer {
   Output output_;
 };
 
-// BuildStream's lines, one after the other.
-std::unique_ptr<Renderer> make_plain(Sink& sink, Lines lines);
+// BuildStream's lines, one after the other. After `silence` one says what runs (heartbeat.h); zero:
+// none does.
+std::unique_ptr<Renderer> make_plain(Sink& sink, const Clock& clock, Lines lines,
+                                     Duration silence = {});
 // One record on a line (wire/record_json.h).
 std::unique_ptr<Renderer> make_json(Sink& sink);
 
 struct TtySettings {
   Size size;
   bool colors = true;
+  bool progress = false;  // the terminal shows OSC 9;4
 };
 // Lines that scroll, with a status area below them (tty.cc).
 std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines,
                                    TtySettings settings);
+
+// Few lines, with a status area below them (calm.cc).
+std::unique_ptr<Renderer> make_calm(Sink& sink, const Clock& clock, CalmSettings lines,
+                                    TtySettings settings);
+// The same lines without an area.
+std::unique_ptr<Renderer> make_calm_lines(Sink& sink, const Clock& clock, CalmSettings lines,
+                                          Duration silence);
 
 // What of an event the one who waits for the end must know (Seen).
 Seen seen(const wire::Event& event);

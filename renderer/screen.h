@@ -6,8 +6,11 @@
 // are gone (killed, or the shell) damages nothing. All moves are relative to it: where on the
 // screen the block lies is never asked.
 //
-// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR. Every terminal since the VT100 has them; no rows
-// are reserved, no modes are set, so nothing is to be undone.
+// Escapes used: CR, LF, CUU, CUD, EL 0, ED 0, SGR, which every terminal since the VT100 has. A
+// sparing screen writes less, and needs what came after that: it moves the block down by IL instead
+// of writing it again, writes of a row only what differs (CUF), and has the terminal show a frame
+// as a whole (private mode 2026, which terminals end by themselves when we don't). No rows are
+// reserved, and nothing is to be undone.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +31,8 @@ struct Row {
 
 class Screen {
  public:
-  explicit Screen(std::size_t columns, std::size_t rows) : columns_(columns), height_(rows) {}
+  Screen(std::size_t columns, std::size_t rows, bool sparing = false)
+      : columns_(columns), height_(rows), sparing_(sparing) {}
 
   // The bytes that write `lines` (whole lines, may be empty) above the block and make it show
   // `rows`. Empty when nothing differs. There must be fewer rows than the terminal has.
@@ -44,10 +48,13 @@ class Screen {
   std::size_t shown() const { return rows_.size(); }
 
  private:
-  std::string update(const std::vector<Row>& rows) const;
+  std::string update(const std::vector<Row>& rows, std::size_t at) const;
+  std::string insert(std::string_view lines, const std::vector<Row>& rows) const;
+  bool can_insert(std::string_view lines, std::size_t rows) const;
   std::string rewrite(std::string_view lines, const std::vector<Row>& rows) const;
 
   std::size_t columns_, height_;
+  const bool sparing_;
   std::vector<Row> rows_;  // as shown
   std::size_t above_ = 0;  // rows from the block's first to the cursor's
   bool dirty_ = false;     // what is shown is broken: no row can be kept

@@ -14,7 +14,10 @@
 
 #include "base/append_log.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "base/try.h"
+#include "base/workflow.h"
+#include "renderer/ci.h"
 #include "renderer/renderer.h"
 #include "wire/follow.h"
 #include "wire/session.h"
@@ -37,18 +40,6 @@ Result<FdSink> open_output(const Options& options) {
   return FdSink::of_file(options.output, options.append);
 }
 
-// Whether the terminal is one on which the cursor can be moved.
-bool smart_terminal() {
-  const char* term = std::getenv("TERM");
-  return term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-}
-
-bool colors_wanted(const Options& options, const FdSink& sink) {
-  if (options.colors) return *options.colors;
-  const char* no_color = std::getenv("NO_COLOR");
-  return (no_color == nullptr || *no_color == '\0') && sink.terminal();
-}
-
 Size size_of(const FdSink& sink, const Options& options) {
   Size size;
   struct winsize asked {};
@@ -60,25 +51,71 @@ Size size_of(const FdSink& sink, const Options& options) {
   return size;
 }
 
+StyleName style_of(const Options& options, const FdSink& sink) {
+  if (options.style != StyleName::kAutomatic) return options.style;
+  if (sink.terminal()) return StyleName::kCalm;
+  const auto lines = lines_by_environment();
+  if (lines == "github") return StyleName::kGithub;
+  return lines == "gitlab" ? StyleName::kGitlab : StyleName::kPlain;
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+CiSettings ci_settings(const Options& options, StyleName style) {
+  CiSettings out;
+  out.github = style == StyleName::kGithub;
+  out.directory = options.directory;
+  if (!out.github) return out;
+  out.token = workflow_token();
+  out.summary = variable("GITHUB_STEP_SUMMARY");
+  out.workspace = variable("GITHUB_WORKSPACE");
+  return out;
+}
+
 Result<std::unique_ptr<Renderer>> make_renderer(const Options& options, FdSink& sink) {
-  StyleName style = options.style;
-  if (style == StyleName::kAutomatic) style = sink.terminal() ? StyleName::kTty : StyleName::kPlain;
-  if (style == StyleName::kTty && sink.terminal() && !smart_terminal()) style = StyleName::kPlain;
+  StyleName style = style_of(options, sink);
   if (style == StyleName::kJson) return make_json(sink);
+  const bool screen = style == StyleName::kCalm || style == StyleName::kTty;
+  const bool sized = options.width && options.height;
+  if (screen && !options.quiet && !sink.terminal() && !sized) {
+    return fail(
+        "app", "usage",
+        fmt::format("--style {}: the output is not a terminal (or give --width and --height)",
+                    style == StyleName::kCalm ? "calm" : "tty"));
+  }
+  const bool draws = screen && !options.quiet && (!sink.terminal() || smart_terminal());
+  const Duration silence = std::chrono::seconds(options.heartbeat_s);
   LineSettings settings = options.lines;
-  settings.colors = colors_wanted(options, sink);
-  settings.terminal = sink.terminal() || style == StyleName::kTty;
-  const bool colors = settings.colors;
+  settings.colors = options.colors.value_or(colors_by_environment(sink.terminal()));
+  settings.terminal = sink.terminal() || screen;
+  const TtySettings tty{size_of(sink, options), settings.colors,
+                        sink.terminal() && progress_by_environment()};
+
+  const bool ci = style == StyleName::kGithub || style == StyleName::kGitlab;
+  CalmSettings calm;
+  calm.pen.paint.colors = settings.colors && style != StyleName::kReader;
+  calm.pen.unicode = ci || utf8_by_environment();
+  calm.pen.links = sink.terminal() && links_by_environment();
+  calm.spoken = style == StyleName::kReader;
+  calm.quiet = options.quiet;
+  calm.debug = settings.debug;
+  calm.verbose = settings.verbose;
+  calm.terminal = settings.terminal || ci;
+  calm.error_lines = settings.error_lines;
+  calm.message_lines = settings.message_lines;
+  if (ci) return make_ci(sink, system_clock(), calm, ci_settings(options, style), silence);
+  if (style == StyleName::kCalm && draws) return make_calm(sink, system_clock(), calm, tty);
+  if (style == StyleName::kCalm || style == StyleName::kReader || options.quiet)
+    return make_calm_lines(sink, system_clock(), calm, silence);
+
   // TRY would do, were it not for gcc 12, which takes what it holds for freed twice.
   auto lines = Lines::create(std::move(settings));
   if (!lines) return forward(lines);
-  if (style == StyleName::kPlain) return make_plain(sink, std::move(*lines));
-  if (!sink.terminal() && !(options.width && options.height)) {
-    return fail("app", "usage",
-                "--style tty: the output is not a terminal (or give --width and --height)");
-  }
-  return make_tty(sink, system_clock(), std::move(*lines),
-                  TtySettings{size_of(sink, options), colors});
+  if (draws) return make_tty(sink, system_clock(), std::move(*lines), tty);
+  return make_plain(sink, system_clock(), std::move(*lines), silence);
 }
 
 class Service {
@@ -92,7 +129,7 @@ class Service {
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
     if (auto taken = reactor_.on_signal(SIGTERM, [this] { terminate(); }); !taken) return taken;
-    if (renderer_.wants_live()) {
+    if (renderer_.draws()) {
       if (auto taken =
               reactor_.on_signal(SIGWINCH, [this] { renderer_.resize(size_of(sink_, options_)); });
           !taken)
@@ -110,11 +147,12 @@ class Service {
     settings.paths = paths_;
     settings.name = "renderer";
     settings.cursor = options_.from;
-    if (renderer_.wants_live()) settings.topics = {"status/"};
+    topic_ = renderer_.topic();
+    if (!topic_.empty()) settings.topics = {topic_};
     reader_ = TRY(wire::Follower::create(*context_, reactor_, std::move(settings),
                                          {[this](std::string_view packed) { record(packed); },
                                           [this](std::string_view topic, std::string_view packed) {
-                                            if (topic == "status/") renderer_.live(packed);
+                                            if (topic == topic_) renderer_.live(packed);
                                           },
                                           [this](bool gone) { end(gone); }}));
     return {};
@@ -129,6 +167,7 @@ class Service {
       if (renderer_.done() && finishing_) break;
       if (finishing_ && give_up_ && system_clock().monotonic() >= *give_up_) break;
       watch_output();
+      subscribe();
       if (reader_ && !over_) {
         if (renderer_.full()) {
           reader_->pause();
@@ -229,6 +268,16 @@ class Service {
     renderer_.enter_screen();
   }
 
+  // What is wanted of live events comes and goes. One that can't be subscribed to leaves what is
+  // shown less complete, and nothing else.
+  void subscribe() {
+    const std::string topic = over_ ? std::string() : renderer_.topic();
+    if (topic == topic_) return;
+    if (!topic_.empty()) (void)reader_->unsubscribe(topic_);
+    if (!topic.empty()) (void)reader_->subscribe(topic);
+    topic_ = topic;
+  }
+
   void watch_output() {
     if (renderer_.blocked() == watching_) return;
     watching_ = !watching_;
@@ -251,6 +300,7 @@ class Service {
   std::uint64_t next_;   // cursor of the next record to be handed over
   std::uint64_t shown_;  // all before it were written
   std::string hints_;    // that have no end yet
+  std::string topic_;    // of the live events that are subscribed to; "": none
   bool watching_ = false;
   bool over_ = false;  // no record is taken any more
   bool finishing_ = false;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "model/actions.h"
+#include "renderer/spans.h"
 
 namespace sluice::renderer {
 
@@ -13,30 +14,6 @@ namespace {
 
 // The heading and a row of jobs go before hints.
 constexpr std::size_t kRowsBeside = 4;
-
-struct Span {
-  std::string text;
-  Style style;
-};
-using Spans = std::vector<Span>;
-
-std::size_t width_of(const Spans& spans) {
-  std::size_t width = 0;
-  for (const auto& span : spans) width += display_width(span.text);
-  return width;
-}
-
-Row row_of(const Spans& spans, std::size_t columns, const Painter& paint) {
-  Row row;
-  for (const auto& span : spans) {
-    const std::string text = truncate(span.text, columns - row.width);
-    const std::size_t width = display_width(text);
-    row.bytes += paint(text, span.style);
-    row.width += width;
-    if (text != span.text || row.width == columns) break;
-  }
-  return row;
-}
 
 // "==== text ====", as wide as there is room; without a fill that can be seen the text is only
 // moved to the middle.
@@ -47,13 +24,6 @@ Spans centered(Spans text, std::size_t columns, char fill) {
   text.insert(text.begin(), Span{side + " ", kFormat});
   if (fill != ' ') text.push_back({" " + side, kFormat});
   return text;
-}
-
-std::string clean_line(std::string_view text) {
-  std::string out = clean(text);
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
-  return out;
 }
 
 // What a queue has done; one that isn't known is called by its title.
@@ -155,7 +125,7 @@ std::vector<std::size_t> column_widths(const std::vector<std::size_t>& jobs, std
 }
 
 void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::int64_t since,
-              std::size_t columns, std::size_t room, const Painter& paint) {
+              std::size_t columns, std::size_t room, const Pen& pen) {
   std::vector<Spans> jobs;
   std::vector<std::size_t> sizes;
   for (const auto& job : active.jobs) {
@@ -175,13 +145,13 @@ void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::in
       spans.insert(spans.end(), jobs[index].begin(), jobs[index].end());
       spans.push_back({std::string(widths[i] - sizes[index], ' ') + "]", kFormat});
     }
-    rows.push_back(row_of(spans, columns, paint));
+    rows.push_back(row_of(spans, columns, pen));
   }
   if (!all && room > 0) {
     const std::size_t total = std::max<std::size_t>(active.total, jobs.size());
     const std::size_t shown = std::min(show * widths.size(), jobs.size());
     rows.push_back(
-        row_of({{fmt::format("... and {} more", total - shown), kFormat}}, columns, paint));
+        row_of({{fmt::format("... and {} more", total - shown), kFormat}}, columns, pen));
   }
 }
 
@@ -194,6 +164,7 @@ bool ticking(const wire::Event& status) {
 std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size,
                              const Painter& paint, std::string_view hint) {
   std::vector<Row> rows;
+  const Pen pen{paint};
   if (size.rows < 3 || size.columns < 2) return rows;
   // One row is the cursor's, and one above shows that lines scroll there.
   const std::size_t columns = size.columns - 1;
@@ -212,11 +183,13 @@ std::vector<Row> status_rows(const wire::Event& status, Duration since, Size siz
        {std::pair{session_row(status, passed, stale), '='}, std::pair{queues_row(status), ' '},
         std::pair{waiting_row(status), ' '}, std::pair{cache_row(status), ' '}}) {
     if (rows.size() < room && !spans.empty())
-      rows.push_back(row_of(centered(spans, columns, fill), columns, paint));
+      rows.push_back(row_of(centered(spans, columns, fill), columns, pen));
   }
-  if (status.active) add_jobs(rows, *status.active, passed, columns, room - rows.size(), paint);
-  for (const auto text : hints)
-    rows.push_back(row_of({{clean_line(text), kFormat}}, columns, paint));
+  if (status.active) add_jobs(rows, *status.active, passed, columns, room - rows.size(), pen);
+  for (auto text : hints) {
+    if (text.starts_with('!')) text.remove_prefix(1);
+    rows.push_back(row_of({{clean_line(text), kFormat}}, columns, pen));
+  }
   return rows;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "renderer/heartbeat.h"
 #include "renderer/renderer.h"
 #include "wire/record_json.h"
 
@@ -11,7 +12,8 @@ namespace {
 
 class Plain final : public Renderer {
  public:
-  Plain(Sink& sink, Lines lines) : Renderer(sink), lines_(std::move(lines)) {}
+  Plain(Sink& sink, const Clock& clock, Lines lines, Duration silence)
+      : Renderer(sink), clock_(clock), lines_(std::move(lines)), heartbeat_(clock, silence) {}
 
   Seen record(std::string_view packed) override {
     const auto event = wire::decode_event(packed);
@@ -19,17 +21,36 @@ class Plain final : public Renderer {
       output_.add(malformed_line(event.error()));
       return {};
     }
-    output_.add(lines_.render(*event));
+    const std::string lines = lines_.render(*event);
+    heartbeat_.record(*event, !lines.empty());
+    output_.add(lines);
     return seen(*event);
+  }
+
+  std::string topic() const override { return heartbeat_.topic(); }
+
+  // Says what runs in a line like the others.
+  void live(std::string_view packed) override {
+    wire::Event line;
+    line.text = heartbeat_.live(packed);
+    if (line.text.empty()) return;
+    const auto status = wire::decode_event(packed);
+    line.type = "message";
+    line.level = "info";
+    line.time = clock_.wall_ns();
+    if (status && status->session) line.elapsed = status->session->elapsed;
+    output_.add(lines_.render(line));
   }
 
   Result<std::optional<Duration>> poll() override {
     CHECK(output_.flush());
-    return std::nullopt;
+    return heartbeat_.due();
   }
 
  private:
+  const Clock& clock_;
   Lines lines_;
+  Heartbeat heartbeat_;
 };
 
 class Json final : public Renderer {
@@ -70,8 +91,9 @@ class Json final : public Renderer {
 
 }  // namespace
 
-std::unique_ptr<Renderer> make_plain(Sink& sink, Lines lines) {
-  return std::make_unique<Plain>(sink, std::move(lines));
+std::unique_ptr<Renderer> make_plain(Sink& sink, const Clock& clock, Lines lines,
+                                     Duration silence) {
+  return std::make_unique<Plain>(sink, clock, std::move(lines), silence);
 }
 
 std::unique_ptr<Renderer> make_json(Sink& sink) { return std::make_unique<Json>(sink); }

@@ -36,7 +36,8 @@ class Tty final : public Renderer {
     return seen(*event);
   }
 
-  bool wants_live() const override { return true; }
+  std::string topic() const override { return "status/"; }
+  bool draws() const override { return true; }
 
   void live(std::string_view packed) override {
     auto event = wire::decode_event(packed);

@@ -420,7 +420,7 @@ TEST_CASE("any sequence of frames leaves what was asked for") {
   };
   unsigned columns = pick(10, 60), height = pick(6, 20);
   Vt100 terminal(columns, height);
-  Screen screen(columns, height);
+  Screen screen(columns, height, GENERATE(false, true));
   std::vector<std::string> written;
   std::vector<Row> rows;
   for (int frame = 0; frame < 300; ++frame) {
@@ -433,10 +433,19 @@ TEST_CASE("any sequence of frames leaves what was asked for") {
     for (auto& row : rows) {
       if (pick(0, 2) != 0 && !row.bytes.empty() && row.width < columns) continue;
       const std::size_t width = pick(1, columns - 1);
-      row = {word(width), width};
+      if (pick(0, 1) == 0 || row.width < 3 || row.width >= columns) {
+        row = {word(width), width};
+      } else {
+        // A part of it changes, perhaps with a style.
+        std::string text = truncate(row.bytes, row.width - 1);
+        text.resize(text.size() - std::string_view("…").size());
+        text += word(1);
+        row = {text, display_width(text)};
+      }
     }
     terminal.feed(screen.frame(lines, rows));
     REQUIRE(terminal.error() == "");
+    REQUIRE(!terminal.synchronized());
     auto expected = written;
     for (const auto& row : rows) expected.push_back(row.bytes);
     REQUIRE(terminal.lines() == expected);

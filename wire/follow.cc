@@ -32,15 +32,24 @@ Result<std::unique_ptr<Follower>> Follower::create(Context& context, Reactor& re
   follower->reader_ =
       TRY(RecordReader::create(context, reactor, std::move(reads), std::move(callbacks.on_record),
                                std::move(callbacks.on_end)));
-  if (!settings.topics.empty() && !settings.paths.over())
-    follower->live_ =
-        TRY(LiveSubscriber::create(context, reactor, settings.paths.address("live-out"),
-                                   settings.topics, std::move(callbacks.on_live)));
+  follower->context_ = &context;
+  follower->reactor_ = &reactor;
+  follower->paths_ = settings.paths;
+  follower->on_live_ = std::move(callbacks.on_live);
+  follower->over_ = settings.paths.over();
+  if (!settings.topics.empty()) CHECK(follower->connect_live(settings.topics));
   return follower;
 }
 
+Status Follower::connect_live(const std::vector<std::string>& topics) {
+  if (over_) return {};
+  live_ = TRY(
+      LiveSubscriber::create(*context_, *reactor_, paths_.address("live-out"), topics, on_live_));
+  return {};
+}
+
 Status Follower::subscribe(const std::string& topic) {
-  return live_ ? live_->subscribe(topic) : Status();
+  return live_ ? live_->subscribe(topic) : connect_live({topic});
 }
 
 Status Follower::unsubscribe(const std::string& topic) {

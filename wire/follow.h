@@ -27,7 +27,7 @@ class Follower {
     std::string role = "renderer";    // renderer | collector
     std::string name;                 // of the program; with its process id the broker knows it by
     std::uint64_t cursor = 1;         // of the first record that is wanted
-    std::vector<std::string> topics;  // of live events; none: there is no subscription at all
+    std::vector<std::string> topics;  // of live events; more by subscribe()
   };
   struct Callbacks {
     RecordReader::OnRecord on_record;
@@ -44,10 +44,18 @@ class Follower {
   void pause() { reader_->pause(); }
   void resume() { reader_->resume(); }
   // Topics of live events that come and go. Does nothing of a session that was over at the start.
+  // Until there is a topic there is no connection for them.
   Status subscribe(const std::string& topic);
   Status unsubscribe(const std::string& topic);
 
  private:
+  Status connect_live(const std::vector<std::string>& topics);
+
+  Context* context_ = nullptr;
+  Reactor* reactor_ = nullptr;
+  SessionPaths paths_;
+  LiveSubscriber::OnEvent on_live_;
+  bool over_ = false;  // at the start
   std::unique_ptr<RecordReader> reader_;
   std::unique_ptr<LiveSubscriber> live_;
 };

@@ -76,6 +76,8 @@ OTHER_MEANINGS = {
         ("model/states.h", None): "the table",
         ("project/read_ahead.cc", "junction"): "a key of dependencies",
         ("remote/", "unsupported"): "a reason of errors",
+        ("renderer/calm_lines.cc", "failed"): "how a run has ended",
+        ("renderer/tally.cc", None): "words of a summary",
         ("scheduler/session_model.cc", "failed"): "a reason of errors",
         ("wire/", None): "fields",
     },

@@ -23,7 +23,15 @@ void Vt100::feed(std::string_view bytes) {
   std::size_t at = 0;
   while (at < input.size()) {
     const char c = input[at];
-    if (c == '\x1b') {
+    if (c == '\x1b' && at + 1 < input.size() && input[at + 1] == ']') {
+      const auto end = input.find("\x1b\\", at);
+      if (end == std::string::npos) {
+        partial_ = input.substr(at);
+        return;
+      }
+      command(std::string_view(input).substr(at + 2, end - at - 2));
+      at = end + 2;
+    } else if (c == '\x1b') {
       std::size_t end = at + 1;
       if (end < input.size() && input[end] == '[') {
         ++end;
@@ -81,6 +89,7 @@ void Vt100::line_feed() {
 }
 
 void Vt100::put(const std::string& character, std::size_t width) {
+  if (!link_.empty()) links_.back().first += character;
   if (width == 0) {
     // A character without width joins the one before it.
     std::size_t column = cursor_column_;
@@ -114,11 +123,35 @@ void Vt100::erase_line(std::size_t from) {
   if (cells.size() > from) cells.resize(from);
 }
 
+// OSC: links and progress.
+void Vt100::command(std::string_view text) {
+  if (text.starts_with("8;;")) {
+    const bool open = !link_.empty();
+    link_ = text.substr(3);
+    if (open == !link_.empty()) wrong("a link within a link, or the end of none");
+    if (!open) links_.emplace_back("", link_);
+  } else if (text.starts_with("9;4;")) {
+    progress_ = text.substr(4);
+  } else {
+    wrong("OSC " + std::string(text));
+  }
+}
+
+void Vt100::set_mode(std::string_view sequence) {
+  if (sequence != "\x1b[?2026h" && sequence != "\x1b[?2026l")
+    return wrong("mode " + std::string(sequence.substr(1)));
+  const bool on = sequence.back() == 'h';
+  if (on == synchronized_) wrong("a frame within a frame, or the end of none");
+  synchronized_ = on;
+  if (on) ++frames_;
+}
+
 void Vt100::escape(std::string_view sequence) {
   if (sequence.size() < 3 || sequence[1] != '[')
     return wrong("escape " + std::string(sequence.substr(1)));
   const char kind = sequence.back();
   const auto parameters = sequence.substr(2, sequence.size() - 3);
+  if (sequence[2] == '?') return set_mode(sequence);
   if (kind == 'm') {
     if (parameters.find_first_not_of("0123456789;") != std::string_view::npos)
       wrong("SGR " + std::string(parameters));
@@ -138,6 +171,16 @@ void Vt100::escape(std::string_view sequence) {
     cursor_row_ = std::min(cursor_row_ + number, top_ + rows_ - 1);
     while (lines_.size() <= cursor_row_) lines_.emplace_back();
     wrap_pending_ = false;
+  } else if (kind == 'C' && number > 0) {
+    cursor_column_ = std::min(cursor_column_ + number, columns_ - 1);
+    wrap_pending_ = false;
+  } else if (kind == 'L' && number > 0) {
+    if (cursor_column_ != 0) wrong("lines are inserted within a line");
+    while (lines_.size() < top_ + rows_) lines_.emplace_back();
+    number = std::min(number, top_ + rows_ - cursor_row_);
+    const auto here = lines_.begin() + static_cast<std::ptrdiff_t>(cursor_row_);
+    lines_.insert(here, number, Line());
+    lines_.resize(top_ + rows_);
   } else if (kind == 'K' && number == 0) {
     erase_line(cursor_column_);
   } else if (kind == 'J' && number == 0) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::testing {
@@ -33,6 +34,13 @@ class Vt100 {
   std::size_t cursor_column() const { return cursor_column_; }
   // The first thing that was not understood; "" while all is well.
   const std::string& error() const { return error_; }
+  // Whether a frame is being written (mode 2026), and how many were.
+  bool synchronized() const { return synchronized_; }
+  std::size_t frames() const { return frames_; }
+  // The texts of links (OSC 8) with where they lead to, in their order.
+  const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
+  // What OSC 9;4 has said last: "1;50"; "" when it was never said.
+  const std::string& progress() const { return progress_; }
 
  private:
   struct Line {
@@ -41,6 +49,8 @@ class Vt100 {
   };
   void control(char c);
   void escape(std::string_view sequence);
+  void command(std::string_view text);
+  void set_mode(std::string_view sequence);
   void put(const std::string& character, std::size_t width);
   void line_feed();
   void erase_line(std::size_t from);
@@ -57,6 +67,10 @@ class Vt100 {
   bool wrap_pending_ = false;
   std::string partial_;  // an escape or a character that isn't whole yet
   std::string error_;
+  bool synchronized_ = false;
+  std::size_t frames_ = 0;
+  std::string link_, progress_;
+  std::vector<std::pair<std::string, std::string>> links_;
 };
 
 }  // namespace sluice::testing

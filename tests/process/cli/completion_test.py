@@ -63,7 +63,7 @@ CASES = [
 ]
 # Words that Sluice offers and bst doesn't have.
 OWN = {
-    "query ", "why ", "explain ", "sbom ", "diff ", "--check ", "session ", "runner ", "store ", "--listen ", "--advertise ", "--join-files ", "--join-expires ", "--allow-skew ", "--jobserver ", "--no-jobserver ", "--json-log ", "--session ", "--detach ",
+    "query ", "why ", "explain ", "sbom ", "diff ", "--check ", "session ", "runner ", "store ", "--listen ", "--advertise ", "--join-files ", "--join-expires ", "--allow-skew ", "--jobserver ", "--no-jobserver ", "--json-log ", "--style ", "--quiet ", "--session ", "--detach ",
 }
 
 

@@ -18,6 +18,7 @@ JOBS = 5
 class Keys(Gates, SluiceTest):
     def setUp(self):
         super().setUp()
+        self.env["SLUICE_STYLE"] = "tty"  # its rows are written as wholes, so that they can be found in what was written
         files = {"project.conf": CONF, "elements/base.bst": BASE}
         for number in range(1, JOBS + 1):
             files["elements/e%d.bst" % number] = manual("e%d" % number, gate(number))

@@ -132,7 +132,7 @@ class Outliving(Gates, SluiceTest):
         self.sluice("build", "--detach", "last.bst", cwd=self.at)
         (session,) = self.sessions()
         self.wait_at_gate(1)
-        attached = self.start("session", "attach", session, cwd=self.at, pty=True)
+        attached = self.start("session", "attach", "--style", "tty", session, cwd=self.at, pty=True)
         self.wait_until(lambda: "s suspend" in attached.stdout, "keys")
         attached.write("ky")
         self.assertEqual(attached.wait(), 0)

@@ -22,6 +22,7 @@ PAGER = "printf '\\033[?1049h\\033[?25l'; cat \"$1\"; echo PAGER; while read -r 
 class Prompt(Gates, SluiceTest):
     def setUp(self):
         super().setUp()
+        self.env["SLUICE_STYLE"] = "tty"  # calm_test.py has the questions that are rows of the area
         self.at = self.project({
             "project.conf": CONF,
             "elements/base.bst": BASE,

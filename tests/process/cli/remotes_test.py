@@ -367,7 +367,7 @@ class Stopped(Gates, Caches):
         busybox_base(self.at)
 
     def build(self, *elements):
-        return self.start("--builders", "2", "build", "--artifact-remote", "url=%s,push=true" % self.url, *elements, cwd=self.at, pty=True)
+        return self.start("--builders", "2", "build", "--artifact-remote", "url=%s,push=true" % self.url, *elements, cwd=self.at, pty=True, env={"SLUICE_STYLE": "tty"})
 
     def quit(self, build):
         self.wait_until(lambda: "Choice:" in build.stdout, "a question")

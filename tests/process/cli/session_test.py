@@ -121,7 +121,7 @@ class Session(SluiceTest):
 
     def test_attach_shows_the_whole_picture(self):
         build = self.running()
-        attached = self.start("session", "attach", cwd=self.at, pty=True)
+        attached = self.start("session", "attach", "--style", "tty", cwd=self.at, pty=True)
         self.wait_until(lambda: "slow.bst" in attached.stdout, "the job on the screen", timeout=5)
         attached.write("\x03")
         self.assertEqual(attached.wait(), 0)
@@ -138,6 +138,7 @@ class Session(SluiceTest):
         self.assert_nothing_left()
 
     def test_stop_and_continue_by_the_terminal(self):
+        self.env["SLUICE_STYLE"] = "tty"
         build = self.running("busy.bst", pty=True)
         build.write("\x1a")
         self.wait_until(lambda: is_stopped(build.pid), "the command to be stopped")

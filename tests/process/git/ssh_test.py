@@ -78,7 +78,7 @@ class Ssh(SluiceTest):
     def refused(self, kind, url, alias="https://nowhere.example/", verb="fetch"):
         """What is said, on a terminal, of a source that can't be had; nobody was asked, nothing was tried twice."""
         at = self.element(kind, url, "track: main", *(["ref: " + self.made["c2"]] if verb == "fetch" else []), alias=alias)
-        done = self.start("--on-error", "quit", "source", verb, "a.bst", cwd=at, pty=True, columns=300)
+        done = self.start("--style", "tty", "--on-error", "quit", "source", verb, "a.bst", cwd=at, pty=True, columns=300)
         self.assertNotEqual(done.wait(), 0, done)
         for words in ("(yes/no", "'s password:", "passphrase for", "retrying"):
             self.assertFalse(words in done.stdout, words)

@@ -233,7 +233,7 @@ class Elements(SluiceTest):
         self.configure()
         self.write("config/buildstream.conf", "plugins:\n  timeout: 0\n")
         self.element("waits", "assemble", "__import__('time').sleep(1000)")
-        build = self.start("build", "waits.bst", cwd=self.at, pty=True)
+        build = self.start("--style", "tty", "build", "waits.bst", cwd=self.at, pty=True)
         self.wait_until(lambda: self.pids("python3"), "a host")
         build.write("\x03")
         self.wait_until(lambda: "Choice" in build.stdout or build.poll() is not None, "a question")

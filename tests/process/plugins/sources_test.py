@@ -300,7 +300,7 @@ class Odd(Plugins):
 
     def test_a_session_that_is_terminated_takes_its_plugins_along(self):
         self.odd("hang")
-        fetch = self.start("source", "fetch", "odd.bst", cwd=self.at, pty=True)
+        fetch = self.start("--style", "tty", "source", "fetch", "odd.bst", cwd=self.at, pty=True)
         self.wait_until(lambda: self.pids("python3"), "a host")
         fetch.write("\x03")
         self.wait_until(lambda: "Choice" in fetch.stdout or "erminate" in fetch.stdout or fetch.poll() is not None, "a question")

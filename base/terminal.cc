@@ -1,0 +1,58 @@
+#include "base/terminal.h"
+
+#include <cstdlib>
+
+#include <langinfo.h>
+#include <locale.h>
+
+namespace sluice {
+
+namespace {
+
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+}  // namespace
+
+bool smart_terminal() {
+  const std::string_view term = variable("TERM");
+  return !term.empty() && term != "dumb";
+}
+
+bool colors_by_environment(bool terminal) {
+  if (!variable("NO_COLOR").empty()) return false;
+  if (const auto force = variable("CLICOLOR_FORCE"); !force.empty() && force != "0") return true;
+  if (variable("CLICOLOR") == "0") return false;
+  return terminal && smart_terminal();
+}
+
+bool utf8_by_environment() {
+  const locale_t locale = ::newlocale(LC_CTYPE_MASK, "", nullptr);
+  // A locale that this machine hasn't got is C's.
+  if (locale == nullptr) return false;
+  const std::string_view codeset = ::nl_langinfo_l(CODESET, locale);
+  const bool utf8 = codeset == "UTF-8" || codeset == "utf8";
+  ::freelocale(locale);
+  return utf8;
+}
+
+bool links_by_environment() { return smart_terminal() && variable("TERM") != "linux"; }
+
+bool progress_by_environment() {
+  if (!smart_terminal()) return false;
+  const auto program = variable("TERM_PROGRAM");
+  if (program == "ghostty" || program == "WezTerm") return true;
+  // iTerm2 says what it can: P is progress.
+  if (program == "iTerm.app") return variable("TERM_FEATURES").find('P') != std::string_view::npos;
+  return !variable("WT_SESSION").empty() || variable("ConEmuANSI") == "ON";
+}
+
+std::string_view lines_by_environment() {
+  if (variable("GITHUB_ACTIONS") == "true") return "github";
+  if (variable("GITLAB_CI") == "true") return "gitlab";
+  return "plain";
+}
+
+}  // namespace sluice
