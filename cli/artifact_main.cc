@@ -17,6 +17,7 @@ struct Dispatch {
   int operator()(const ListContentsCommand& c) { return run_list_contents(invocation, c); }
   int operator()(const LogCommand& c) { return run_log(invocation, c); }
   int operator()(const ArtifactShowCommand& c) { return run_artifact_show(invocation, c); }
+  int operator()(const ArtifactDiffCommand& c) { return run_artifact_diff(invocation, c); }
   int operator()(const StoreCheckCommand& c) { return run_store_check(invocation, c); }
   int operator()(const ArtifactDeleteCommand& c) { return run_artifact_delete(invocation, c); }
   int operator()(const SourceCheckoutCommand& c) { return run_source_checkout(invocation, c); }

@@ -51,6 +51,7 @@ int run_checkout(Invocation& invocation, const CheckoutCommand& command);
 int run_list_contents(Invocation& invocation, const ListContentsCommand& command);
 int run_log(Invocation& invocation, const LogCommand& command);
 int run_artifact_show(Invocation& invocation, const ArtifactShowCommand& command);
+int run_artifact_diff(Invocation& invocation, const ArtifactDiffCommand& command);
 int run_store_check(Invocation& invocation, const StoreCheckCommand& command);
 int run_session_list(Invocation& invocation, const SessionListCommand& command);
 int run_session_start(Invocation& invocation, const SessionStartCommand& command);

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/try.h"
 #include "cli/commands.h"
+#include "cli/comparison_report.h"
 #include "cli/explanation.h"
 #include "cli/format.h"
 #include "cli/load.h"
@@ -20,19 +21,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kShownNames = 5;
-
-const std::map<std::string_view, std::string_view> kWords = {
-    {"source", "source"},
-    {"config", "configuration"},
-    {"environment", "environment"},
-    {"public", "public data"},
-    {"sandbox", "sandbox"},
-    {"kind", "kind"},
-    {"build-root", "build-root"},
-    {"plugin-version", "version of its kind"},
-    {"format", "version of the artifact format"},
-    {"fatal-warnings", "fatal-warnings of the project"},
-};
 
 class Writer {
  public:
@@ -47,7 +35,7 @@ class Writer {
                           !e_.compared_success      ? "an artifact of a build that failed"
                           : e_.verdict == "changed" ? "the newest artifact in the cache"
                                                     : "an artifact in the cache"));
-      comparison(*e_.comparison, 1);
+      out_ += comparison_text(*e_.comparison, key_length_, 1);
       const bool nothing = !e_.comparison->own() && e_.comparison->dependencies.empty();
       if (nothing) line(1, "nothing differs");
       if (!e_.comparison->own() && !nothing) {
@@ -65,9 +53,7 @@ class Writer {
   void line(std::size_t indent, std::string_view text) {
     out_ += std::string(indent * 2, ' ') + std::string(text) + "\n";
   }
-  std::string key(const std::string& full) const {
-    return full.empty() ? "?" : styled(full.substr(0, key_length_), {.color = "yellow"});
-  }
+  std::string key(const std::string& full) const { return brief(full, key_length_); }
 
   void verdict(const std::string& name) {
     if (e_.verdict == "no-artifact") {
@@ -106,68 +92,6 @@ class Writer {
     }
   }
 
-  void changes(const Comparison& c, std::size_t indent) {
-    for (std::size_t i = 0; i < c.changes.size(); ++i) {
-      const Change& change = c.changes[i];
-      const auto word = kWords.find(change.what);
-      line(indent, fmt::format("{}{}{}", word == kWords.end() ? change.what : word->second,
-                               change.where.empty() ? "" : " ", change.where));
-      if (const auto files = c.files.find(i);
-          files != c.files.end() && !files->second.files.empty()) {
-        for (const auto& file : files->second.files)
-          line(indent + 1, fmt::format("{}: {}", file.how, file.path));
-        if (files->second.more) line(indent + 1, "and more");
-        continue;
-      }
-      for (const std::string& text : changed_lines(change)) {
-        line(indent + 1, styled(text, {.color = text.starts_with("-") ? "red" : "green"}));
-      }
-    }
-  }
-
-  void comparison(const Comparison& c, std::size_t indent) {
-    changes(c, indent);
-    std::size_t keys = 0;
-    for (const DependencyChange& change : c.dependencies) {
-      if (change.how == "order") {
-        line(indent, "dependencies are in another order");
-      } else if (change.how != "key") {
-        line(indent, fmt::format("dependency {}: {}", change.how, change.name));
-      } else {
-        ++keys;
-      }
-    }
-    if (keys > 0) {
-      std::string names;
-      std::size_t shown = 0;
-      for (const DependencyChange& change : c.dependencies) {
-        if (change.how != "key" || ++shown > kShownNames) continue;
-        names += fmt::format("{}{} {} -> {}", shown > 1 ? ", " : "", change.name,
-                             key(change.before), key(change.after));
-      }
-      if (keys > kShownNames) names += fmt::format(" and {} more", keys - kShownNames);
-      line(indent, keys == 1 ? "the key of a dependency changed: " + names
-                             : fmt::format("the keys of {} dependencies changed: {}", keys, names));
-    }
-    if (!c.unknown.empty()) {
-      std::string parts;
-      for (const std::string& part : c.unknown)
-        parts += (parts.empty() ? "" : ", ") + std::string(kWords.at(part));
-      line(indent,
-           "the artifact was not built by Sluice, or long ago, and doesn't say what it was made "
-           "of; there may be changes in: " +
-               parts);
-    }
-    if (!c.variables.empty()) {
-      line(indent, "variables that differ, where changes may come from:");
-      for (const Change& change : c.variables) {
-        line(indent + 1, fmt::format("{}: {} -> {}", change.where,
-                                     change.before ? "'" + *change.before + "'" : "none",
-                                     change.after ? "'" + *change.after + "'" : "none"));
-      }
-    }
-  }
-
   // Elements with the same reason are told of together.
   void causes() {
     if (e_.causes.empty()) return;
@@ -180,7 +104,7 @@ class Writer {
         line(2, fmt::format("unknown: its artifact {} is not in the cache any more",
                             key(cause.before)));
       } else {
-        comparison(cause.comparison, 2);
+        out_ += comparison_text(cause.comparison, key_length_, 2);
       }
       std::swap(before, out_);
       const auto same = std::find_if(groups.begin(), groups.end(),
@@ -213,41 +137,6 @@ class Writer {
 
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
-Json json_of(const std::vector<Change>& changes) {
-  Json list = Json::array();
-  for (const Change& change : changes) {
-    list.push_back({{"what", change.what},
-                    {"where", change.where},
-                    {"before", change.before ? Json(*change.before) : Json(nullptr)},
-                    {"after", change.after ? Json(*change.after) : Json(nullptr)}});
-  }
-  return list;
-}
-
-Json json_of(const Comparison& c) {
-  Json changes = json_of(c.changes);
-  for (const auto& [index, changed] : c.files) {
-    Json files = Json::array();
-    for (const auto& file : changed.files)
-      files.push_back({{"path", file.path}, {"how", file.how}});
-    changes[index]["files"] = std::move(files);
-    changes[index]["more-files"] = changed.more;
-  }
-  Json dependencies = Json::array();
-  for (const DependencyChange& change : c.dependencies) {
-    dependencies.push_back({{"name", or_null(change.name)},
-                            {"how", change.how},
-                            {"before", or_null(change.before)},
-                            {"after", or_null(change.after)}});
-  }
-  return {{"inputs-kept", c.inputs_kept},
-          {"same-weak-key", c.same_weak_key},
-          {"changes", std::move(changes)},
-          {"variables", json_of(c.variables)},
-          {"dependencies", std::move(dependencies)},
-          {"unknown", c.unknown}};
-}
-
 std::string json_text(const Explanation& e) {
   Json json = {{"format", "sluice-explanation/1"},
                {"element", e.element},
@@ -260,7 +149,7 @@ std::string json_text(const Explanation& e) {
                {"causes", Json::array()}};
   if (e.comparison) {
     json["compared"] = {{"key", e.compared_key}, {"success", e.compared_success}};
-    json["compared"].update(json_of(*e.comparison));
+    json["compared"].update(comparison_json(*e.comparison));
   }
   for (const Cause& cause : e.causes) {
     Json one = {{"element", cause.element},
@@ -268,7 +157,7 @@ std::string json_text(const Explanation& e) {
                 {"what", cause.what},
                 {"before", cause.before},
                 {"after", or_null(cause.after)}};
-    if (cause.what == "changed") one.update(json_of(cause.comparison));
+    if (cause.what == "changed") one.update(comparison_json(cause.comparison));
     json["causes"].push_back(std::move(one));
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "store/key_inputs.h"
 #include "wire/snapshot.h"
 #include "yaml/dump.h"
 
@@ -172,22 +171,10 @@ class Explainer {
     return found;
   }
 
-  // What was kept, when it is what the artifact's key was made of.
-  Result<std::optional<std::string>> inputs_of(const ArtifactInfo& artifact) const {
-    auto inputs = store::read_key_inputs(states_.cas(), artifact.strong_key);
-    if (!inputs || !*inputs) return inputs;
-    std::vector<store::KeyDependency> dependencies;
-    for (const auto& each : artifact.build_deps)
-      dependencies.push_back({each.project, each.element, each.key});
-    if (store::key_of(**inputs, dependencies, artifact.weak_key) != artifact.strong_key)
-      return std::optional<std::string>();
-    return inputs;
-  }
-
   Result<Comparison> compare(ElementIndex index, const ArtifactInfo& artifact) {
     const Element& element = snapshot_.elements[index];
     Comparison out;
-    auto inputs = TRY(inputs_of(artifact));
+    auto inputs = TRY(kept_inputs(states_.cas(), artifact));
     out.inputs_kept = inputs.has_value();
     out.same_weak_key = artifact.weak_key == element.keys.weak;
     compare_dependencies(index, artifact, out);
@@ -209,32 +196,21 @@ class Explainer {
     if (meta) {
       // Artifacts hold stripped texts.
       out.variables = compare_maps("variable", meta->variables, yaml::stripped(body.variables));
-      if (!out.inputs_kept) compare_meta(*meta, body, out);
+      if (!out.inputs_kept) {
+        const store::ArtifactMeta now{yaml::stripped(body.public_data),
+                                      yaml::stripped(body.environment),
+                                      store::sandbox_config_node(body.sandbox),
+                                      {}};
+        out.changes = compare_meta(*meta, now, body.environment_nocache);
+      }
     } else if (!out.inputs_kept) {
       out.unknown = {"environment", "sandbox", "public"};
     }
-    if (!out.inputs_kept)
-      out.unknown.insert(out.unknown.begin(),
-                         {"source", "config", "plugin-version", "fatal-warnings"});
+    if (!out.inputs_kept) {
+      const auto unknown = unknown_parts();
+      out.unknown.insert(out.unknown.begin(), unknown.begin(), unknown.end());
+    }
     return out;
-  }
-
-  static void compare_meta(const store::ArtifactMeta& meta, const model::ElementBody& body,
-                           Comparison& out) {
-    const auto cached = [&](model::StringMap map) {
-      std::erase_if(map, [&](const auto& entry) {
-        return std::find(body.environment_nocache.begin(), body.environment_nocache.end(),
-                         entry.first) != body.environment_nocache.end();
-      });
-      return map;
-    };
-    const auto add = [&](std::vector<Change> more) {
-      out.changes.insert(out.changes.end(), more.begin(), more.end());
-    };
-    add(compare_maps("environment", cached(meta.environment),
-                     cached(yaml::stripped(body.environment))));
-    add(compare_nodes("sandbox", meta.sandbox_config, store::sandbox_config_node(body.sandbox)));
-    add(compare_nodes("public", meta.public_data, yaml::stripped(body.public_data)));
   }
 
   void compare_dependencies(ElementIndex index, const ArtifactInfo& artifact, Comparison& out) {
@@ -362,12 +338,6 @@ class Explainer {
 };
 
 }  // namespace
-
-bool Comparison::own() const {
-  return !changes.empty() || !unknown.empty() ||
-         std::any_of(dependencies.begin(), dependencies.end(),
-                     [](const DependencyChange& change) { return change.how != "key"; });
-}
 
 Result<Explanation> explain(const model::Snapshot& snapshot, States& states, ElementIndex element,
                             const std::string& against, const LoadBodies& load_bodies) {

@@ -7,40 +7,16 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "cli/cache_key_changes.h"
-#include "cli/changed_files.h"
+#include "cli/comparison.h"
 #include "cli/graph.h"
 #include "cli/states.h"
 
 namespace sluice::cli {
-
-struct DependencyChange {
-  std::string name;           // full name; of one that is gone, its name in its project
-  std::string how;            // key | added | removed | order
-  std::string before, after;  // keys; "" where there is none
-};
-
-// An element now, beside an artifact of it.
-struct Comparison {
-  bool inputs_kept = false;  // compared entry by entry
-  bool same_weak_key = false;
-  std::vector<Change> changes;  // of what it says itself
-  // The changed files of local sources, by the position of their change in `changes`.
-  std::map<std::size_t, ChangedFiles> files;
-  std::vector<Change> variables;  // that differ; no part of keys, they say where changes come from
-  std::vector<DependencyChange> dependencies;
-  // Where the change may be besides, of what an artifact doesn't hold. Empty: everything is known.
-  std::vector<std::string> unknown;
-
-  // Something but keys of dependencies changed.
-  bool own() const;
-};
 
 struct Cause {
   std::string element;             // full name

@@ -140,6 +140,7 @@ class Parser {
   WorkspaceResetCommand workspace_reset_;
   InitCommand init_;
   ArtifactDeleteCommand artifact_delete_;
+  ArtifactDiffCommand artifact_diff_;
   ShowCommand show_;
   QueryCommand query_;
   WhyCommand why_;

@@ -516,6 +516,17 @@ void Parser::add_artifact() {
          "The dependencies to delete (default: none)");
   on(remove, [this] { return Command(artifact_delete_); });
 
+  auto* diff = add_verb(*group, "diff", "Show what differs between two artifacts");
+  diff->footer(
+      "Files, modes, links and contents, public data, and what the keys are made of. The status is "
+      "that of diff(1):\n"
+      "0 when the artifacts hold the same, 1 when they don't, 2 when they can't be compared.\n");
+  diff->add_option("before", artifact_diff_.before)->type_name("ARTIFACT")->required();
+  diff->add_option("after", artifact_diff_.after)->type_name("ARTIFACT")->required();
+  diff->add_flag("-t,--text", artifact_diff_.text, "Show how the lines of texts differ");
+  diff->add_flag("--json", artifact_diff_.json, "Print a JSON document");
+  on(diff, [this] { return Command(artifact_diff_); });
+
   auto* pull = add_verb(*group, "pull", "Pull a built artifact from remote artifact caches");
   auto* push = add_verb(*group, "push", "Push built artifacts to remote artifact caches");
   pull->footer(

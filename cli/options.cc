@@ -73,7 +73,7 @@ ValueShape value_shape(const CLI::App& app, const std::string& type, const std::
   if (type.find('|') != std::string::npos) return choices(type);
   if (type == "ELEMENT" || type == "ELEMENTS" || type == "TARGETS" || name == "--except")
     return {What::kElement, {}};
-  if (type == "TARGET" || type == "ARTIFACTS") return {What::kArtifact, {}};
+  if (type == "TARGET" || type == "ARTIFACT" || type == "ARTIFACTS") return {What::kArtifact, {}};
   if (type == "DIRECTORY" || type == "TARGET_DIRECTORY") return {What::kDirectory, {}};
   if (type == "FILE" || type == "FILENAME" || type == "LOCATION" || type == "PATH" ||
       type.starts_with("HOSTPATH"))

@@ -191,6 +191,11 @@ struct ArtifactDeleteCommand {
   std::vector<std::string> artifacts;
   std::string deps = "none";
 };
+struct ArtifactDiffCommand {
+  std::string before, after;
+  bool text = false;
+  bool json = false;
+};
 struct StoreCheckCommand {
   bool repair = false;
 };
@@ -253,10 +258,10 @@ using Command =
                  WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
                  ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
-                 ArtifactShowCommand, StoreCheckCommand, SessionListCommand, SessionStartCommand,
-                 SessionAttachCommand, SessionLogCommand, SessionControlCommand,
-                 SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand, RunnerListCommand,
-                 RunnerControlCommand>;
+                 ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand, SessionListCommand,
+                 SessionStartCommand, SessionAttachCommand, SessionLogCommand,
+                 SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
+                 RunnerListCommand, RunnerControlCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {
