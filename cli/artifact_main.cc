@@ -27,6 +27,7 @@ struct Dispatch {
   int operator()(const WorkspaceResetCommand& c) { return run_workspace_reset(invocation, c); }
   int operator()(const WorkspaceListCommand&) { return run_workspace_list(invocation); }
   int operator()(const ExplainCommand& c) { return run_explain(invocation, c); }
+  int operator()(const SessionExplainCommand& c) { return run_session_explain(invocation, c); }
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>
   int operator()(const Other&) {

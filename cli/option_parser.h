@@ -112,6 +112,7 @@ class Parser {
   void add_artifact();
   void add_store();
   void add_session();
+  void add_pages();
   void add_runner();
   void add_help();
   void checkout_conflicts();
@@ -153,6 +154,8 @@ class Parser {
   StoreCheckCommand store_check_;
   SessionAttachCommand attach_;
   SessionLogCommand session_log_;
+  SessionExplainCommand session_explain_;
+  ReportCommand report_;
   SessionControlCommand control_;
   SessionStartCommand session_start_;
   SessionRevokeCommand revoke_;

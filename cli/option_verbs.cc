@@ -593,6 +593,11 @@ void Parser::add_session() {
   log->add_option("id", session_log_.id)->type_name("ID");
   value(*log, "--from", session_log_.from, "BYTE", "Leave out what is before (default: 0)");
   on(log, [this] { return Command(session_log_); });
+  auto* explain = add_verb(*group, "explain", "Say why elements were built in a session");
+  explain->add_option("id", session_explain_.id)->type_name("ID")->required();
+  explain->add_option("element", session_explain_.element)->type_name("ELEMENT");
+  explain->add_flag("--json", session_explain_.json, "Print a JSON document");
+  on(explain, [this] { return Command(session_explain_); });
   const std::array<std::pair<const char*, const char*>, 6> verbs = {
       {{"suspend", "Stop all jobs of a session until it is resumed"},
        {"resume", "Let a session go on that was suspended, or all of whose processes were killed"},
@@ -721,6 +726,17 @@ void Parser::add_runner() {
       return Command(runner_control_);
     });
   }
+}
+
+void Parser::add_pages() {
+  auto* report = add_verb(app_, "report", "Write a page about a session into one HTML file");
+  report->footer(
+      "Without an ID: the newest session, living or not, one of this project first.\n");
+  report->add_option("id", report_.id)->type_name("ID");
+  value(*report, "--output", report_.output, "FILE",
+        "Where it goes; '-' is standard output (default: sluice-report-ID.html)");
+  value(*report, "--compare", report_.compare, "ID", "An earlier session to compare with");
+  on(report, [this] { return Command(report_); });
 }
 
 void Parser::add_help() {

@@ -147,6 +147,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_init();
   add_artifact();
   add_session();
+  add_pages();
   add_runner();
   add_store();
   add_help();

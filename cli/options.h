@@ -212,6 +212,16 @@ struct SessionLogCommand {
   std::string id;    // or the path of a join file
   std::uint64_t from = 0;
 };
+struct SessionExplainCommand {
+  std::string id;
+  std::string element;  // full name; "": all that were built
+  bool json = false;
+};
+struct ReportCommand {
+  std::string id;       // "": the newest of the project, living or not
+  std::string compare;  // id of an earlier session; "": none
+  std::string output;   // file, or "-"; "": one named by the session
+};
 struct SessionRevokeCommand {
   std::string name;
   std::string id;
@@ -259,7 +269,7 @@ using Command =
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
                  ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
                  ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand, SessionListCommand,
-                 SessionStartCommand, SessionAttachCommand, SessionLogCommand,
+                 SessionStartCommand, SessionAttachCommand, SessionLogCommand, SessionExplainCommand, ReportCommand,
                  SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
                  RunnerListCommand, RunnerControlCommand>;
 
