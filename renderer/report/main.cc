@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "history/history.h"
 #include "renderer/page/page.h"
+#include "renderer/page/reasons.h"
 #include "renderer/page/session_digest.h"
 #include "renderer/report/options.h"
 #include "renderer/report/summary.h"
@@ -34,14 +35,17 @@ Status make_report(const ReportOptions& options) {
     earlier = fmt::format("{{\"id\":{},\"events\":{}}}", wire::json_string(other.id),
                           TRY(session_digest(other)));
   }
+  // The page says of the elements that it is unknown, where it is.
+  const auto why = reasons_json(paths.id, "");
+  if (!why) (void)write_all(2, clean(error_text(why.error())));
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   ReportPage page;
   page.title = fmt::format("{} - Sluice", summary_title(history));
   page.without_script = summary_html(history);
   page.data = fmt::format(
-      R"({{"format":"sluice-page/1","program":"sluice {}","made":{},"ended":{},"events":{},"earlier":{}}})",
+      R"({{"format":"sluice-page/1","program":"sluice {}","made":{},"ended":{},"events":{},"earlier":{},"why":{}}})",
       SLUICE_VERSION, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(),
-      paths.over(), events, earlier);
+      paths.over(), events, earlier, why ? *why : "{}");
   const std::string html = report_page(page);
   if (options.output.empty() || options.output == "-") return write_all(1, html);
   // Logs may say what is nobody else's business.
