@@ -58,6 +58,7 @@ int run_session_start(Invocation& invocation, const SessionStartCommand& command
 int run_session_attach(Invocation& invocation, const SessionAttachCommand& command);
 int run_session_log(Invocation& invocation, const SessionLogCommand& command);
 int run_session_explain(Invocation& invocation, const SessionExplainCommand& command);
+int run_web(Invocation& invocation, const WebCommand& command);
 int run_report(Invocation& invocation, const ReportCommand& command);
 int run_session_revoke(Invocation& invocation, const SessionRevokeCommand& command);
 int run_runner_join(Invocation& invocation, const RunnerJoinCommand& command);

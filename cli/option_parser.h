@@ -156,6 +156,7 @@ class Parser {
   SessionLogCommand session_log_;
   SessionExplainCommand session_explain_;
   ReportCommand report_;
+  WebCommand web_;
   SessionControlCommand control_;
   SessionStartCommand session_start_;
   SessionRevokeCommand revoke_;

@@ -737,6 +737,15 @@ void Parser::add_pages() {
         "Where it goes; '-' is standard output (default: sluice-report-ID.html)");
   value(*report, "--compare", report_.compare, "ID", "An earlier session to compare with");
   on(report, [this] { return Command(report_); });
+  auto* web = add_verb(app_, "web", "Show and steer sessions in a browser of this machine");
+  web->footer(
+      "Prints the address, and serves it until Ctrl-C. ID is opened first; without it the newest "
+      "session that lives.\n");
+  web->add_option("id", web_.id)->type_name("ID");
+  value(*web, "--port", web_.port, "N", "The port on 127.0.0.1 (default: the system chooses)");
+  web->add_flag("--no-open", web_.no_open, "Open no browser");
+  web->add_flag("--read-only", web_.read_only, "Sessions can be seen, and not steered");
+  on(web, [this] { return Command(web_); });
 }
 
 void Parser::add_help() {

@@ -222,6 +222,11 @@ struct ReportCommand {
   std::string compare;  // id of an earlier session; "": none
   std::string output;   // file, or "-"; "": one named by the session
 };
+struct WebCommand {
+  std::string id;          // opened first; "": the list's first
+  std::uint16_t port = 0;  // 0: the system chooses
+  bool no_open = false, read_only = false;
+};
 struct SessionRevokeCommand {
   std::string name;
   std::string id;
@@ -269,7 +274,7 @@ using Command =
                  WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
                  ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand, LogCommand,
                  ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand, SessionListCommand,
-                 SessionStartCommand, SessionAttachCommand, SessionLogCommand, SessionExplainCommand, ReportCommand,
+                 SessionStartCommand, SessionAttachCommand, SessionLogCommand, SessionExplainCommand, ReportCommand, WebCommand,
                  SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
                  RunnerListCommand, RunnerControlCommand>;
 

@@ -58,4 +58,23 @@ int run_report(Invocation& invocation, const ReportCommand& command) {
   return status ? *status : failed(invocation, status.error());
 }
 
+// Becomes sluice-web: Ctrl-C is that one's.
+int run_web(Invocation& invocation, const WebCommand& command) {
+  std::vector<std::string> words = {find_program("sluice-web"), "--port",
+                                    std::to_string(command.port)};
+  if (!command.id.empty()) {
+    const auto session = find_session(command.id);
+    if (!session) return failed(invocation, session.error());
+    words.insert(words.end(), {"--session", session->paths.id});
+  }
+  if (command.no_open) words.emplace_back("--no-open");
+  if (command.read_only) words.emplace_back("--read-only");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv(argv.front(), argv.data());
+  const tl::unexpected<Error> error = fail_errno(errno, "cannot run sluice-web");
+  return failed(invocation, error.value());
+}
+
 }  // namespace sluice::cli
