@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <clocale>
 #include <cmath>
+#include <cstdlib>
 #include <cwchar>
+
+#include <sys/ioctl.h>
 
 #include <fmt/format.h>
 
@@ -208,6 +212,27 @@ std::vector<std::string_view> split_lines(std::string_view text) {
   return lines;
 }
 
+std::vector<std::string> wrap(std::string_view text, std::size_t columns) {
+  std::vector<std::string> lines(1);
+  std::size_t used = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = std::min(text.find_first_not_of(' ', at), text.size());
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view word = text.substr(begin, end - begin);
+    at = end;
+    if (word.empty()) continue;
+    const std::size_t width = display_width(word);
+    if (used > 0 && used + 1 + width > columns) {
+      lines.emplace_back();
+      used = 0;
+    }
+    if (used > 0) lines.back() += ' ';
+    lines.back() += word;
+    used += width + (used > 0 ? 1 : 0);
+  }
+  return lines;
+}
+
 std::string indent(std::string_view text, std::string_view prefix) {
   std::string out;
   for (const auto line : split_lines(text)) {
@@ -242,6 +267,20 @@ TimeFields time_fields(std::optional<std::int64_t> elapsed) {
 std::string time_code(std::optional<std::int64_t> elapsed) {
   const TimeFields fields = time_fields(elapsed);
   return fields.hours + ":" + fields.minutes + ":" + fields.seconds;
+}
+
+std::size_t terminal_columns() {
+  if (const char* given = std::getenv("COLUMNS")) {
+    const std::string_view text = given;
+    std::size_t columns = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
+    if (error == std::errc() && end == text.data() + text.size() && columns > 0) return columns;
+  }
+  for (const int fd : {1, 2}) {
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  }
+  return 80;
 }
 
 std::string pretty_size(std::uint64_t bytes) {

@@ -34,6 +34,10 @@ std::string valid_utf8(std::string_view text);
 // characters, and ends with "[...]" then.
 void limit_text(std::string& text, std::size_t most);
 
+// The words of a line in lines of at most `columns` columns. A word that is wider has a line of its
+// own, as wide as it is. At least one line.
+std::vector<std::string> wrap(std::string_view text, std::size_t columns);
+
 // Lines with their newline; the last may have none. Empty text has none.
 std::vector<std::string_view> split_lines(std::string_view text);
 // `prefix` before each line that isn't blank.
@@ -51,6 +55,10 @@ struct TimeFields {
 TimeFields time_fields(std::optional<std::int64_t> elapsed);
 // "00:01:59"
 std::string time_code(std::optional<std::int64_t> elapsed);
+
+// How wide what is printed may be: $COLUMNS, else the terminal that the standard output or the
+// standard error leads to, else 80.
+std::size_t terminal_columns();
 
 // An error as BuildStream prints the one that ends a command: a blank line, its
 // text, its detail indented.

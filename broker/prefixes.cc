@@ -12,15 +12,13 @@ namespace {
 // The topics of records that sluice's own processes publish (spec/records.md, "Events"), and the
 // live ones that are one for a session.
 constexpr std::string_view kEssential[] = {
-    "status/",          "status/full/",        "log/",
-    "session/started/", "session/suspended/",  "session/resumed/",
-    "session/limits/",  "session/ended/",      "run/started/",
-    "run/finished/",    "element/state/",      "job/queued/",
-    "job/started/",     "job/finished/",       "job/message/",
-    "prompt/opened/",   "prompt/closed/",      "runner/joined/",
-    "runner/left/",     "runner/quarantined/", "message/",
-    "error/",           wire::kLogFrom,
-};
+    "status/",          "status/full/",        "status/lines/",    "log/",
+    "session/started/", "session/suspended/",  "session/resumed/", "session/limits/",
+    "session/ended/",   "run/started/",        "run/planned/",     "run/finished/",
+    "element/state/",   "job/queued/",         "job/started/",     "job/finished/",
+    "job/message/",     "prompt/opened/",      "prompt/closed/",   "runner/joined/",
+    "runner/left/",     "runner/quarantined/", "message/",         "error/",
+    wire::kLogFrom};
 
 // "remote/observe" of "remote/observe/eve".
 std::string_view role_of(std::string_view user_id) {

@@ -46,9 +46,7 @@ int answer_completion() {
     (void)write_all(2, "sluice: completion needs COMP_WORDS, and COMP_CWORD that is a number\n");
     return kUsage;
   }
-  std::string text;
-  for (const std::string& word : complete(*request)) text += word + "\n";
-  return write_all(1, text) ? kSuccess : kFailure;
+  return write_all(1, completion_answer(*request)) ? kSuccess : kFailure;
 }
 
 }  // namespace

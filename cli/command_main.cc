@@ -102,6 +102,7 @@ int command_main(int argc, char** argv,
   Invocation invocation{line.global, *report, arguments.data(),
                         terminal && !line.global.no_interactive,
                         line.global.colors.value_or(terminal && !colors_unwanted())};
+  report->work_in(load_arguments(line.global).what.directory);
   report->started();
   // The log is made first: a user who wants one is to have no session that began before anybody
   // knew that it can't be written.

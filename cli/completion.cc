@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/options.h"
+#include "cli/place.h"
 #include "cli/sessions.h"
 #include "project/user_config.h"
 #include "store/artifact.h"
@@ -20,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
+using Candidates = std::vector<Candidate>;
 
 // As a shell would: quotes and backslashes protect white space. A quote that isn't closed reaches
 // to the end.
@@ -122,18 +125,26 @@ Strings artifacts(const CompletionRequest& request) {
   return found;
 }
 
-Strings sessions() {
-  Strings found;
+Candidates sessions() {
+  Candidates found;
   for (const SessionInfo& session : list_sessions()) {
-    if (session.alive) found.push_back(session.paths.id + " ");
+    if (session.alive)
+      found.push_back({session.paths.id + " ", session.verb + ", " + session.project});
   }
   return found;
 }
 
-Strings names_of(const std::vector<CommandShape>& commands) {
-  Strings names;
-  for (const CommandShape& command : commands) names.push_back(command.name + " ");
+Candidates names_of(const std::vector<CommandShape>& commands) {
+  Candidates names;
+  for (const CommandShape& command : commands)
+    names.push_back({command.name + " ", command.description});
   return names;
+}
+
+Candidates undescribed(Strings words) {
+  Candidates found;
+  for (std::string& word : words) found.push_back({std::move(word), ""});
+  return found;
 }
 
 const CommandShape* named(const std::vector<CommandShape>& commands, std::string_view name) {
@@ -142,17 +153,30 @@ const CommandShape* named(const std::vector<CommandShape>& commands, std::string
   return found == commands.end() ? nullptr : &*found;
 }
 
-Strings values(const ValueShape& value, const CompletionRequest& request, const CommandShape& all) {
+// What a table among a command's details says of a word: "    none:   No dependencies".
+std::string row_of(std::string_view details, const std::string& word) {
+  const std::string begin = "  " + word + ":  ";
+  for (std::string_view line : split_lines(details)) {
+    if (!line.starts_with(begin)) continue;
+    line.remove_prefix(line.find_first_not_of(' ', begin.size()));
+    return std::string(line.substr(0, line.find('\n')));
+  }
+  return {};
+}
+
+Candidates values(const ValueShape& value, const CommandShape& command,
+                  const CompletionRequest& request, const CommandShape& all) {
   switch (value.what) {
     case ValueShape::What::kChoice: {
-      Strings found;
-      for (const std::string& choice : value.choices) found.push_back(choice + " ");
+      Candidates found;
+      for (const std::string& choice : value.choices)
+        found.push_back({choice + " ", row_of(command.details, choice)});
       return found;
     }
-    case ValueShape::What::kPath: return paths(request.word, ".", false);
-    case ValueShape::What::kDirectory: return paths(request.word, ".", true);
-    case ValueShape::What::kElement: return elements(request);
-    case ValueShape::What::kArtifact: return artifacts(request);
+    case ValueShape::What::kPath: return undescribed(paths(request.word, ".", false));
+    case ValueShape::What::kDirectory: return undescribed(paths(request.word, ".", true));
+    case ValueShape::What::kElement: return undescribed(elements(request));
+    case ValueShape::What::kArtifact: return undescribed(artifacts(request));
     case ValueShape::What::kSession: return sessions();
     case ValueShape::What::kCommand: {
       const CommandShape* command = &all;
@@ -205,7 +229,7 @@ Position position_of(const CommandShape& all, const Strings& before) {
   return at;
 }
 
-Strings candidates(CompletionRequest& request) {
+Candidates candidates(CompletionRequest& request) {
   const CommandShape all = command_shape();
   if (request.word.starts_with('-') && request.word.find('=') != std::string::npos) {
     const auto equals = request.word.find('=');
@@ -216,21 +240,21 @@ Strings candidates(CompletionRequest& request) {
   }
   const Position at = position_of(all, request.before);
   if (at.command == nullptr) return {};
-  if (at.waiting != nullptr) return values(at.waiting->value, request, all);
+  if (at.waiting != nullptr) return values(at.waiting->value, *at.command, request, all);
   if (request.word.starts_with('-')) {
-    Strings found;
+    Candidates found;
     for (const OptionShape& option : at.command->options) {
       for (const std::string& name : option.names) {
         const bool given =
             std::find(request.before.begin(), request.before.end(), name) != request.before.end();
-        if (!given || option.repeated) found.push_back(name + " ");
+        if (!given || option.repeated) found.push_back({name + " ", option.description});
       }
     }
     return found;
   }
   std::size_t taken = at.arguments;
   for (const ArgumentShape& argument : at.command->arguments) {
-    if (argument.many || taken == 0) return values(argument.value, request, all);
+    if (argument.many || taken == 0) return values(argument.value, *at.command, request, all);
     --taken;
   }
   return names_of(at.command->commands);
@@ -254,13 +278,37 @@ std::optional<CompletionRequest> completion_request() {
   return request;
 }
 
-std::vector<std::string> complete(const CompletionRequest& asked) {
+std::vector<Candidate> complete(const CompletionRequest& asked) {
   CompletionRequest request = asked;
-  Strings found = candidates(request);
-  std::erase_if(found, [&](const std::string& word) { return !word.starts_with(request.word); });
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  Candidates found = candidates(request);
+  std::erase_if(found, [&](const Candidate& candidate) {
+    return !candidate.word.starts_with(request.word) || clean(candidate.word) != candidate.word ||
+           candidate.word.find_first_of("\t\n") != std::string::npos;
+  });
+  std::sort(found.begin(), found.end(),
+            [](const Candidate& a, const Candidate& b) { return a.word < b.word; });
+  found.erase(std::unique(found.begin(), found.end(),
+                          [](const Candidate& a, const Candidate& b) { return a.word == b.word; }),
+              found.end());
   return found;
+}
+
+std::string completion_answer(const CompletionRequest& request) {
+  const char* how = std::getenv("_SLUICE_COMPLETION");
+  const bool described = how != nullptr && std::string_view(how) == "described";
+  std::string text;
+  for (const Candidate& candidate : complete(request)) {
+    text += candidate.word;
+    if (described && !candidate.description.empty()) {
+      std::string description = clean(candidate.description);
+      std::replace_if(
+          description.begin(), description.end(), [](char c) { return c == '\t' || c == '\n'; },
+          ' ');
+      text += "\t" + description;
+    }
+    text += "\n";
+  }
+  return text;
 }
 
 }  // namespace sluice::cli

@@ -1,8 +1,9 @@
 // Completion of a command line that is being typed, as BuildStream's completion script asks for it.
 //
 // The shell's function sets _SLUICE_COMPLETION, COMP_WORDS (the words, separated by white space)
-// and COMP_CWORD (which of them is completed, from 0). The answer is one word on a line, in no
-// order; one that is final ends in a space, for the shell is told to add none.
+// and COMP_CWORD (which of them is completed, from 0). The answer is one word on a line; one that
+// is final ends in a space, for the shell is told to add none. With _SLUICE_COMPLETION=described a
+// tab and what --help says of the word follow, where that says something.
 #pragma once
 
 #include <cstdlib>
@@ -25,6 +26,14 @@ inline bool completion_is_asked() {
 // From the environment; nullopt when that makes no sense.
 std::optional<CompletionRequest> completion_request();
 
-std::vector<std::string> complete(const CompletionRequest& request);
+struct Candidate {
+  std::string word;
+  std::string description;
+};
+// Sorted by the words, each once. None has control characters, which no shell could take.
+std::vector<Candidate> complete(const CompletionRequest& request);
+
+// The lines of the answer, as the environment asks for them.
+std::string completion_answer(const CompletionRequest& request);
 
 }  // namespace sluice::cli

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/paths.h"
+#include "base/text.h"
 #include "base/try.h"
 #include "cli/commands.h"
 #include "yaml/tree.h"
@@ -68,6 +69,13 @@ std::optional<std::string> read_line() {
   }
 }
 
+// A paragraph for somebody at the terminal.
+void say(std::string_view text) {
+  std::string lines;
+  for (const std::string& line : wrap(clean(text), terminal_columns())) lines += line + "\n";
+  (void)write_all(2, lines);
+}
+
 // Asks until the answer is good. False at the end of the input.
 bool ask(const std::string& question, std::string& answer,
          const std::function<Status(const std::string&)>& check) {
@@ -83,8 +91,8 @@ bool ask(const std::string& question, std::string& answer,
       answer = line;
       return true;
     }
-    (void)write_all(2, fmt::format("Error: {}\n{}{}", good.error().message, good.error().detail,
-                                   good.error().detail.empty() ? "" : "\n"));
+    say("Error: " + good.error().message);
+    if (!good.error().detail.empty()) say(good.error().detail);
   }
 }
 
@@ -93,17 +101,17 @@ bool interview(InitCommand& project) {
   struct sigaction noticed {};
   noticed.sa_handler = [](int) {};
   ::sigaction(SIGINT, &noticed, nullptr);
-  (void)write_all(2,
-                  "\nThe name tells this project from others: letters, digits, dashes and "
-                  "underscores, no digit first.\n");
+  (void)write_all(2, "\n");
+  say("The name tells this project from others: letters, digits, dashes and underscores, no digit "
+      "first.");
   if (!ask("Project name", project.name, check_name)) return false;
-  (void)write_all(
-      2, fmt::format("\nThe oldest BuildStream that can work on the project: from {}.0 to {}.{}.\n",
-                     kMajor, kMajor, kMinor));
+  (void)write_all(2, "\n");
+  say(fmt::format("The oldest BuildStream that can work on the project: from {}.0 to {}.{}.",
+                  kMajor, kMajor, kMinor));
   if (!ask("Minimum version", project.min_version, check_version)) return false;
-  (void)write_all(2,
-                  "\nThe directory for the elements' files (.bst) below that of the project. "
-                  "Elements are named from there.\n");
+  (void)write_all(2, "\n");
+  say("The directory for the elements' files (.bst) below that of the project. Elements are named "
+      "from there.");
   return ask("Element path", project.element_path, check_path);
 }
 

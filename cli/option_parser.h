@@ -27,6 +27,13 @@ struct Conflict {
 
 // ---- Options that several verbs have -----------------------------------------
 
+// What the values of --deps mean, as rows of a table (CommandShape::details).
+inline constexpr std::string_view kDepsHelp =
+    "  none:   No dependencies, just the element itself\n"
+    "  run:    The element and its runtime dependencies\n"
+    "  build:  Build time dependencies, excluding the element itself\n"
+    "  all:    All dependencies\n";
+
 // Checks for a directory, which may be missing, but may be no file.
 CLI::Validator no_file(const std::string& option);
 // Adds a check to an option of whose values the last alone counts, and is checked.
@@ -39,7 +46,25 @@ void artifact_remote_options(CLI::App& app, RemoteOptions& into, std::optional<b
                              const std::string& what);
 void source_remote_options(CLI::App& app, RemoteOptions& into, std::optional<bool> push,
                            const std::string& what);
-CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help);
+
+// A verb, or a group of verbs.
+class Verb : public CLI::App {
+ public:
+  Verb(const std::string& name, const std::string& help, std::vector<Example> shown,
+       CLI::App* parent)
+      : CLI::App(help, name, parent), examples(std::move(shown)) {
+    group("Commands");
+    footer("");
+  }
+  std::vector<Example> examples;
+  // What is said to somebody who gave it an option that it doesn't know.
+  std::string on_unknown_option;
+};
+// Adds a verb. The examples, two, are whole commands, each with what it does:
+//   {{"sluice build app.bst", "Build app.bst, and all that it needs"}, ...}
+// Further text goes into its footer(), a paragraph on a line (CommandShape::details).
+Verb* add_verb(CLI::App& parent, const std::string& name, const std::string& help,
+               std::vector<Example> examples = {});
 
 // Has an option take one value each time it is given; CLI11 would take all that follows.
 inline CLI::Option* once_each(CLI::Option* option) { return option->allow_extra_args(false); }
@@ -54,19 +79,27 @@ void optional_flag(CLI::App& app, const std::string& name, T& into, const std::s
 
 // CLI11 takes -1 for the largest number of 64 bits.
 CLI::Validator not_negative();
+// How many jobs at once there may be.
+CLI::Validator job_count();
+// Adds an option like "90s", "15m", "2h", "1d" or "never" (0), in seconds.
+CLI::Option* duration(CLI::App& app, const std::string& name, std::uint32_t& into,
+                      const std::string& help);
 
 template <typename T>
 CLI::Option* value(CLI::App& app, const std::string& name, T& into, const std::string& type,
                    const std::string& help) {
   CLI::Option* const option = app.add_option(name, into, help)->type_name(type);
-  if constexpr (std::is_same_v<T, std::uint64_t>) option->check(not_negative());
+  if constexpr (std::is_same_v<T, std::uint64_t>) last_checked(option, not_negative());
   return option;
 }
+
+// Checks for one of some words.
+CLI::Validator one_of(const std::string& option, const Strings& values);
 
 template <typename T>
 CLI::Option* choice(CLI::App& app, const std::string& name, T& into, const Strings& values,
                     const std::string& help) {
-  return last_checked(app.add_option(name, into, help), CLI::IsMember(values))
+  return last_checked(app.add_option(name, into, help), one_of(name, values))
       ->type_name(fmt::format("[{}]", fmt::join(values, "|")));
 }
 
@@ -119,9 +152,13 @@ class Parser {
   void on(CLI::App* sub, std::function<Command()> make) {
     makers_.emplace_back(sub, std::move(make));
   }
-  CLI::App* deepest();
-  // "" when there is none.
-  std::string unknown_option();
+  // The program and the verbs that were named, the last one last.
+  std::vector<CLI::App*> named();
+  CLI::App* deepest() { return named().back(); }
+  // The first option that isn't known, and who was given it: nullptr when there is none.
+  std::pair<CLI::App*, std::string> unknown_option();
+  std::string no_such_option(CLI::App* given, const std::string& option);
+  std::string no_such_command(const CLI::App* group, const std::string& word);
   std::string text_of(const CLI::ParseError& error);
   std::string usage_error(std::string_view message);
   void finish(CommandLine& line);

@@ -5,58 +5,19 @@
 
 #include <unistd.h>
 
+#include "base/suggest.h"
+#include "base/text.h"
+#include "cli/help.h"
 #include "cli/option_parser.h"
 
 namespace sluice::cli {
 
 namespace {
 
-// Like click's: the usage first, on one line.
-class Formatter : public CLI::Formatter {
- public:
-  Formatter() { column_width(34); }
-  std::string make_usage(const CLI::App*, std::string) const override { return ""; }
-  std::string make_description(const CLI::App* app) const override {
-    return usage_of(app) + "\n\n  " + app->get_description() + "\n";
-  }
-  std::string make_footer(const CLI::App* app) const override { return app->get_footer(); }
-  std::string make_positionals(const CLI::App*) const override { return ""; }
-  std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
-  }
-  // "-c, --config"; what CLI11 adds of itself ("{false}") is left out.
-  std::string make_option_name(const CLI::Option* option, bool) const override {
-    std::string name;
-    bool inside = false;
-    for (const char c : option->get_name(false, true)) {
-      inside = (inside || c == '{') && c != '}';
-      if (inside || c == '}') continue;
-      name += c;
-      if (c == ',') name += ' ';
-    }
-    return name;
-  }
-
-  static std::string path_of(const CLI::App* app) {
-    return app->get_parent() == nullptr ? app->get_name()
-                                        : path_of(app->get_parent()) + " " + app->get_name();
-  }
-  static std::string argument_name(const CLI::Option* option, bool optional) {
-    const std::string name =
-        optional ? "[" + option->get_type_name() + "]" : option->get_type_name();
-    return name + (option->get_expected_max() > 1 ? "..." : "");
-  }
-  static std::string usage_of(const CLI::App* app) {
-    std::string usage = "Usage: " + path_of(app) + " [OPTIONS]";
-    for (const CLI::Option* option : app->get_options(
-             [](const CLI::Option* o) { return o->get_positional() && !o->get_group().empty(); })) {
-      usage += " " + argument_name(option, !option->get_required());
-    }
-    if (!app->get_subcommands([](const CLI::App*) { return true; }).empty())
-      usage += " COMMAND [ARGS]...";
-    return usage;
-  }
-};
+std::string path_of(const CLI::App* app) {
+  return app->get_parent() == nullptr ? app->get_name()
+                                      : path_of(app->get_parent()) + " " + app->get_name();
+}
 
 ValueShape value_shape(const CLI::App& app, const std::string& type, const std::string& name) {
   using What = ValueShape::What;
@@ -83,17 +44,27 @@ ValueShape value_shape(const CLI::App& app, const std::string& type, const std::
   return {};
 }
 
+std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
 CommandShape shape_of(const CLI::App& app) {
   CommandShape shape;
   shape.name = app.get_name();
+  shape.path = path_of(&app);
+  shape.description = app.get_description();
+  shape.details = app.get_footer();
+  shape.has_help = app.get_help_ptr() != nullptr;
+  if (const auto* verb = dynamic_cast<const Verb*>(&app)) shape.examples = verb->examples;
   for (const CLI::Option* option : app.get_options([](const CLI::Option*) { return true; })) {
     const std::string name = option->get_single_name();
     if (option == app.get_help_ptr()) continue;
     if (option->get_positional()) {
       // A positional without a group only catches words.
       if (option->get_group().empty()) continue;
-      shape.arguments.push_back(
-          {option->get_expected_max() > 1, value_shape(app, option->get_type_name(), name)});
+      shape.arguments.push_back({option->get_type_name(), option->get_required(),
+                                 option->get_expected_max() > 1,
+                                 value_shape(app, option->get_type_name(), name)});
       continue;
     }
     OptionShape one;
@@ -103,31 +74,49 @@ CommandShape shape_of(const CLI::App& app) {
                      ? 0
                      : static_cast<std::size_t>(std::max(option->get_type_size(), 0));
     one.repeated = option->get_expected_max() > 1;
-    if (one.values > 0) one.value = value_shape(app, option->get_type_name(), "--" + name);
+    one.description = option->get_description();
+    if (one.values > 0) {
+      one.value = value_shape(app, option->get_type_name(), "--" + name);
+      one.type = option->get_type_name();
+    }
     shape.options.push_back(std::move(one));
   }
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
-    shape.commands.push_back(shape_of(*sub));
+  for (const CLI::App* sub : verbs_of(app)) shape.commands.push_back(shape_of(*sub));
   return shape;
 }
 
 std::string version() { return "sluice " SLUICE_VERSION "\n"; }
 
-// CLI11's App::help() would give that of the verb that was parsed.
-std::string help_of(CLI::App* app) {
-  return app->get_formatter()->make_help(app, "", CLI::AppFormatMode::Normal);
+std::string help_of(const CLI::App* app) { return help_text(shape_of(*app), terminal_columns()); }
+
+bool is_group(const CLI::App* app) { return !verbs_of(*app).empty(); }
+
+Strings names_of(const std::vector<const CLI::App*>& verbs) {
+  Strings names;
+  for (const CLI::App* verb : verbs) names.push_back(verb->get_name());
+  return names;
 }
 
-bool is_group(const CLI::App* app) {
-  return !app->get_subcommands([](const CLI::App*) { return true; }).empty();
+// The names of an app's options, without their dashes when they are long.
+Strings option_names(const CLI::App& app) {
+  Strings names;
+  for (const CLI::Option* option :
+       app.get_options([](const CLI::Option* o) { return !o->get_positional(); })) {
+    const auto& words = option->get_lnames();
+    names.insert(names.end(), words.begin(), words.end());
+  }
+  return names;
 }
 
-std::string no_such_option(const std::string& option) { return "No such option: " + option; }
+bool has_option(const CLI::App& app, const std::string& name) {
+  return app.get_option_no_throw(name) != nullptr;
+}
+
+std::string on_line_of_its_own(const std::string& text) { return text.empty() ? "" : "\n" + text; }
 
 }  // namespace
 
 Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
-  app_.formatter(std::make_shared<Formatter>());
   app_.require_subcommand(0, 1);
   // The last value of an option that is given again counts, so that scripts can wrap commands with
   // defaults; lists add up.
@@ -165,8 +154,8 @@ CommandLine Parser::parse(const Strings& arguments) {
     line.status = kFailure;
   } catch (const CLI::CallForHelp&) {
     // An option that isn't there is told of before anything else.
-    if (const std::string option = unknown_option(); !option.empty()) {
-      line.output = usage_error(no_such_option(option));
+    if (const auto [given, option] = unknown_option(); given != nullptr) {
+      line.output = usage_error(no_such_option(given, option));
       line.status = kUsage;
     } else {
       line.output = help_of(deepest());
@@ -180,7 +169,10 @@ CommandLine Parser::parse(const Strings& arguments) {
     CLI::App* app = deepest();
     const bool verbless = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
                           is_group(app) && app->remaining().empty();
-    line.output = verbless ? help_of(app) : usage_error(text_of(error));
+    // As in bst, a group without a verb shows its verbs.
+    line.output = verbless ? help_of(app) + fmt::format("\nTry '{} COMMAND -h' for more of one.\n",
+                                                        path_of(app))
+                           : usage_error(text_of(error));
     line.status = kUsage;
   }
   return line;
@@ -188,44 +180,138 @@ CommandLine Parser::parse(const Strings& arguments) {
 
 CommandShape Parser::shape() const { return shape_of(app_); }
 
-CLI::App* Parser::deepest() {
-  CLI::App* app = &app_;
-  for (auto chosen = app->get_subcommands(); !chosen.empty(); chosen = app->get_subcommands())
-    app = chosen.back();
-  return app;
+std::vector<CLI::App*> Parser::named() {
+  std::vector<CLI::App*> apps = {&app_};
+  for (auto chosen = app_.get_subcommands(); !chosen.empty();
+       chosen = apps.back()->get_subcommands())
+    apps.push_back(chosen.back());
+  return apps;
 }
 
-std::string Parser::unknown_option() {
-  for (const std::string& word : deepest()->remaining()) {
-    if (word.size() > 1 && word.starts_with('-')) return word;
+std::pair<CLI::App*, std::string> Parser::unknown_option() {
+  for (CLI::App* app : named()) {
+    for (const std::string& word : app->remaining()) {
+      if (word.size() > 1 && word.starts_with('-') && word != "--") return {app, word};
+    }
   }
-  return {};
+  return {nullptr, ""};
+}
+
+std::string Parser::no_such_option(CLI::App* given, const std::string& option) {
+  const std::string name = option.substr(0, option.find('='));
+  const std::string none = "No such option: " + option;
+  if (const auto* verb = dynamic_cast<const Verb*>(given);
+      verb != nullptr && !verb->on_unknown_option.empty() && !name.starts_with("--"))
+    return none + on_line_of_its_own(verb->on_unknown_option);
+  const auto apps = named();
+  const auto elsewhere = [&](const std::string& which) -> std::string {
+    for (const CLI::App* app : apps) {
+      if (app == given || !has_option(*app, which)) continue;
+      const bool before = app == &app_;
+      return fmt::format("'{}' is an option of '{}' and stands {}: {} {} ...{}", which,
+                         path_of(app), before ? "before the verb" : "after that", path_of(app),
+                         which, before ? path_of(apps.back()).substr(app_.get_name().size()) : "");
+    }
+    return {};
+  };
+  if (const std::string where = elsewhere(name); !where.empty())
+    return none + on_line_of_its_own(where);
+  const std::string word = name.substr(name.find_first_not_of('-'));
+  Strings near = nearest(word, option_names(*given));
+  if (near.empty()) {
+    for (const CLI::App* app : apps) {
+      for (const std::string& one : nearest(word, option_names(*app)))
+        return none + on_line_of_its_own(did_you_mean({"--" + one})) +
+               on_line_of_its_own(elsewhere("--" + one));
+    }
+  }
+  for (std::string& one : near) one.insert(0, "--");
+  return none + on_line_of_its_own(did_you_mean(near));
+}
+
+std::string Parser::no_such_command(const CLI::App* group, const std::string& word) {
+  const std::string none = fmt::format("No such command '{}'", word);
+  for (const auto& [name, value] : global_.options) {
+    if (const auto equals = name.find('='); equals != std::string::npos)
+      return none + fmt::format("\n--option takes a name and a value as two words: --option {} {}",
+                                name.substr(0, equals), name.substr(equals + 1));
+  }
+  // Verbs of that name in other groups.
+  Strings all, near;
+  for (const CLI::App* verb : verbs_of(app_)) {
+    if (verb->get_name() == word && group != &app_) near.push_back(verb->get_name());
+    for (const CLI::App* sub : verbs_of(*verb)) {
+      const std::string path = verb->get_name() + " " + sub->get_name();
+      if (sub->get_name() == word) near.push_back(path);
+      all.push_back(sub->get_name());
+    }
+  }
+  for (const std::string& name : nearest(word, names_of(verbs_of(*group)))) near.push_back(name);
+  if (near.empty() && group == &app_) {
+    // A verb of a group that is only near.
+    const Strings names = nearest(word, all);
+    for (const CLI::App* verb : verbs_of(app_)) {
+      for (const CLI::App* sub : verbs_of(*verb)) {
+        if (std::find(names.begin(), names.end(), sub->get_name()) != names.end())
+          near.push_back(verb->get_name() + " " + sub->get_name());
+      }
+    }
+  }
+  if (near.size() > 4) near.resize(4);
+  if (near.empty() && group != &app_)
+    return none + fmt::format("\nThere are: {}", fmt::join(names_of(verbs_of(*group)), ", "));
+  return none + on_line_of_its_own(did_you_mean(near));
 }
 
 std::string Parser::text_of(const CLI::ParseError& error) {
   CLI::App* app = deepest();
   const Strings rest = app->remaining();
   const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
-  if (code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError)
-    return error.what();
+  const std::string what = error.what();
+  if (code == CLI::ExitCodes::ConversionError) {
+    constexpr std::string_view kBefore = "Could not convert: ";
+    const auto equals = what.find(" = ");
+    if (what.starts_with(kBefore) && equals != std::string::npos)
+      return fmt::format("Invalid value for '{}': '{}' is not a valid integer.",
+                         what.substr(kBefore.size(), equals - kBefore.size()),
+                         what.substr(equals + 3));
+  }
+  if (code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError) {
+    // What our own checks say names the option already.
+    const auto own = what.find("Invalid value for '");
+    return own == std::string::npos ? what : what.substr(own);
+  }
+  if (const auto [given, option] = unknown_option(); given != nullptr)
+    return no_such_option(given, option);
   if (!rest.empty()) {
-    if (rest.front().starts_with('-')) return no_such_option(rest.front());
-    return fmt::format("{} '{}'",
-                       is_group(app) ? "No such command" : "Got unexpected extra argument",
-                       rest.front());
+    return is_group(app) ? no_such_command(app, rest.front())
+                         : fmt::format("Got unexpected extra argument '{}'", rest.front());
   }
   for (const CLI::Option* option : app->get_options(
            [](const CLI::Option* o) { return o->get_positional() && o->get_required(); })) {
     if (option->count() == 0)
-      return fmt::format("Missing argument '{}'.", Formatter::argument_name(option, false));
+      return fmt::format(
+          "Missing argument '{}'.",
+          argument_text({option->get_type_name(), true, option->get_expected_max() > 1, {}}));
   }
-  return error.what();
+  return what;
 }
 
 std::string Parser::usage_error(std::string_view message) {
-  CLI::App* app = deepest();
-  return fmt::format("{}\nTry '{} -h' for help.\n\nError: {}\n", Formatter::usage_of(app),
-                     Formatter::path_of(app), message);
+  const CommandShape shape = shape_of(*deepest());
+  const std::size_t columns = terminal_columns();
+  std::string text =
+      fmt::format("{}Try '{} -h' for help.\n\n", usage_text(shape, columns), shape.path);
+  // A line that fits stays as it is, with whatever spaces a value has.
+  for (const std::string_view line : split_lines(fmt::format("Error: {}\n", message))) {
+    if (display_width(line) <= columns) {
+      text += line;
+    } else {
+      for (const std::string& part : wrap(line.substr(0, line.size() - 1), columns))
+        text += part + "\n";
+    }
+  }
+  return text;
 }
 
 void Parser::add_globals() {
@@ -284,9 +370,13 @@ void Parser::finish(CommandLine& line) {
       const auto named = app->get_subcommands([&](const CLI::App* sub) {
         return sub->get_name() == word && !sub->get_group().empty();
       });
+      const CLI::App* const above = app;
       app = named.empty() ? nullptr : const_cast<CLI::App*>(named.front());
       if (app == nullptr) {
         line.output = fmt::format("Not a valid command: 'sluice {}'\n", fmt::join(help_, " "));
+        if (const std::string meant = did_you_mean(nearest(word, names_of(verbs_of(*above))));
+            !meant.empty())
+          line.output += meant + "\n";
         line.status = kFailure;
         return;
       }
@@ -297,7 +387,7 @@ void Parser::finish(CommandLine& line) {
   for (const auto& [sub, make] : makers_) {
     if (!sub->parsed()) continue;
     line.command = make();
-    line.verb = Formatter::path_of(sub).substr(std::string_view("sluice ").size());
+    line.verb = path_of(sub).substr(std::string_view("sluice ").size());
     line.global = global_;
     if (line.global.json_log.empty()) {
       if (const char* file = std::getenv("SLUICE_JSON_LOG")) line.global.json_log = file;

@@ -287,7 +287,8 @@ struct CommandLine {
   int status = kSuccess;  // output goes to standard error when it isn't 0
 };
 
-// What may stand on the command line, for its completion.
+// What may stand on the command line, with what is said of it: help, completion and suggestions are
+// made of it.
 struct ValueShape {
   enum class What : std::uint8_t {
     kOther,
@@ -304,15 +305,30 @@ struct ValueShape {
 struct OptionShape {
   std::vector<std::string> names;  // with their dashes
   std::size_t values = 0;          // how many follow; 0: a flag
-  bool repeated = false;           // may be given more than once
+  bool repeated = false;           // all that are given count, not only the last
   ValueShape value;                // of the first
+  std::string type;                // "FILE"; "" of a flag
+  std::string description;
 };
 struct ArgumentShape {
+  std::string name;
+  bool required = false;
   bool many = false;
   ValueShape value;  // an artifact: or an element
 };
+struct Example {
+  std::string command;  // "sluice build app.bst"
+  std::string what;     // what that does
+};
 struct CommandShape {
   std::string name;
+  std::string path;  // "sluice source fetch"
+  std::string description;
+  // What else is to be said. Each line is wrapped by itself, below its indentation; one that has a
+  // gap of two spaces in it is a row of a table, whose second column is wrapped.
+  std::string details;
+  std::vector<Example> examples;
+  bool has_help = true;              // --help is known
   std::vector<OptionShape> options;  // but --help
   std::vector<ArgumentShape> arguments;
   std::vector<CommandShape> commands;

@@ -279,7 +279,8 @@ TEST_CASE("help is everywhere") {
     CHECK(line.output.starts_with("Usage: sluice"));
   }
   // A group without a verb: the same, but as a wrong usage.
-  CHECK(refused({"artifact"}).output == parse_command_line({"artifact", "--help"}).output);
+  CHECK(
+      refused({"artifact"}).output.starts_with(parse_command_line({"artifact", "--help"}).output));
   CHECK(refused({"session"}).output.starts_with("Usage: sluice session"));
   CHECK(contains(refused({"artifact", "--bogus"}).output, "No such option: --bogus"));
   CHECK(contains(refused({"show", "--bogus", "--help"}).output, "No such option: --bogus"));

@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/load.h"
+#include "cli/place.h"
 #include "cli/sessions.h"
 
 namespace sluice::cli {

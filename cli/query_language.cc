@@ -446,23 +446,23 @@ Result<std::vector<bool>> answer_query(const Query& query, const Graph& graph) {
 }
 
 std::string_view query_functions() {
-  return "  NAME              The element; a wildcard (*, **, ?) means all of the universe that "
+  return "  NAME            The element; a wildcard (*, **, ?) means all of the universe that "
          "match\n"
-         "  deps(X)           X and all that it depends on; deps(X, DEPTH): through so many "
-         "levels;\n"
-         "                    a last argument, build or runtime: following such dependencies only\n"
-         "  rdeps(X)          X and all that depends on it, in the universe; arguments as those of "
+         "  deps(X)         X and all that it depends on; deps(X, DEPTH): through so many levels; "
+         "a "
+         "last argument, build or runtime: following such dependencies only\n"
+         "  rdeps(X)        X and all that depends on it, in the universe; arguments as those of "
          "deps\n"
-         "  scope(DEPS, X)    What --deps means: none, run, build or all\n"
-         "  kind(KIND, X)     Those of X that are of a kind; wildcards as in names\n"
-         "  path(X, Y)        The elements on a shortest chain from X to Y\n"
-         "  paths(X, Y)       The elements on any chain from X to Y\n"
-         "  roots(X)          Those that no other of X depends on; leaves(X): those that depend on "
-         "no other of X\n"
-         "  all()             The universe\n"
-         "  X + Y, X - Y, X ^ Y   Union, difference, intersection, from left to right; the words "
-         "union, except\n"
-         "                    and intersect mean the same; ( ) for another order\n";
+         "  scope(DEPS, X)  What --deps means: none, run, build or all\n"
+         "  kind(KIND, X)   Those of X that are of a kind; wildcards as in names\n"
+         "  path(X, Y)      The elements on a shortest chain from X to Y\n"
+         "  paths(X, Y)     The elements on any chain from X to Y\n"
+         "  roots(X)        Those that no other of X depends on\n"
+         "  leaves(X)       Those that depend on no other of X\n"
+         "  all()           The universe\n"
+         "  X + Y           Union, from left to right; the word union means the same\n"
+         "  X - Y           Difference; except\n"
+         "  X ^ Y           Intersection; intersect. ( ) for another order\n";
 }
 
 }  // namespace sluice::cli

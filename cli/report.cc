@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/credentials.h"
 #include "base/text.h"
+#include "cli/place.h"
 #include "wire/events.h"
 #include "wire/record_json.h"
 
@@ -72,6 +73,7 @@ void Report::error(const Error& error) {
 }
 
 void Report::record_error(const Error& error) {
+  tell(place_text(error.provenance, directory_));
   append(wire::json_error_line(told(error), "main", system_clock().wall_ns()));
 }
 

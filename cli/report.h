@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -21,10 +22,15 @@ class Report {
   // Makes or empties the file `json_log`; "-" is the standard output, "" means none.
   static Result<Report> create(std::string verb, const std::string& json_log);
 
+  // Where the command works, so that the lines of the project's files that errors are about can be
+  // shown.
+  void work_in(std::string directory) { directory_ = std::move(directory); }
+
   // Reports an error. On standard error: an empty line, "INTRODUCTION: PLACE: MESSAGE", the detail
-  // indented by four. In the JSON log: a record of type "error" and scope "main".
+  // indented by four, and the line at that place. In the JSON log: a record of type "error" and
+  // scope "main".
   void error(const Error& error);
-  // Writes the record of an error that somebody else has told already.
+  // Shows the line, and writes the record, of an error that somebody else has told already.
   void record_error(const Error& error);
   // Says a warning; "WARNING " stands on the terminal only.
   void warning(std::string_view text);
@@ -44,6 +50,7 @@ class Report {
   void append(std::string_view line);
 
   std::string verb_;
+  std::string directory_;
   std::string json_log_;
   UniqueFd file_;
   bool shared_ = false;

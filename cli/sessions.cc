@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/try.h"
+#include "cli/place.h"
 #include "wire/hello.h"
 #include "wire/link.h"
 #include "wire/reactor.h"
@@ -55,15 +56,6 @@ std::vector<SessionInfo> list_sessions() {
     if (read_session(id, info)) sessions.push_back(std::move(info));
   }
   return sessions;
-}
-
-std::string find_project(std::string directory) {
-  while (!directory.empty()) {
-    if (path_exists(directory + "/project.conf")) return directory;
-    const std::size_t slash = directory.find_last_of('/');
-    directory.resize(slash == std::string::npos ? 0 : slash);
-  }
-  return "";
 }
 
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory) {

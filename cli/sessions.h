@@ -42,8 +42,4 @@ wire::Hello client_hello(std::string_view protocol);
 // lives, or until a signal asks this command to end.
 Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths);
 
-// The directory of the project: `directory`, or the nearest above it with a project.conf; "" when
-// there is none.
-std::string find_project(std::string directory);
-
 }  // namespace sluice::cli

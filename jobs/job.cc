@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "sandbox/scratch.h"
 #include "sources/plugin/plugin.h"
 #include "store/check.h"
+#include "store/measure.h"
 #include "store/sources.h"
 #include "wire/snapshot.h"
 
@@ -307,6 +309,31 @@ Result<std::unique_ptr<StoreInUse>> open_store(const std::string& cachedir) {
 
 namespace {
 
+std::int64_t nanoseconds(const timeval& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + std::int64_t{time.tv_usec} * 1000;
+}
+
+// What this process has used, with all that it has waited for: the sandbox's processes are waited
+// for by its first one, and that by us.
+void add_usage(wire::JobResult& result) {
+  for (const auto who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    if (::getrusage(who, &usage) != 0) continue;
+    result.cpu += nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+    result.memory =
+        std::max(result.memory, static_cast<std::uint64_t>(std::max(0L, usage.ru_maxrss)) * 1024);
+  }
+}
+
+// The bytes of what the job has made, or brought. A tree that can't be measured has none: whoever
+// stages it says why.
+std::uint64_t bytes_of(const wire::JobResult& result, const store::Cas& cas) {
+  const model::Digest& root = result.artifact ? result.artifact->files : result.sources;
+  if (root.empty()) return 0;
+  const auto size = store::measure_tree(cas, root);
+  return size ? size->bytes : 0;
+}
+
 void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* store,
              const JobPlace& place) {
   auto data = unpack(start);
@@ -369,6 +396,8 @@ void run_job(const JobStart& start, int channel, Cancel& cancel, StoreInUse* sto
   result.artifact = std::move(ending.artifact);
   result.sources = ending.sources;
   result.refs = std::move(ending.refs);
+  if (store != nullptr) result.bytes = bytes_of(result, store->cas);
+  add_usage(result);
   reporter.result(std::move(result));
 }
 

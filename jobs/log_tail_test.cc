@@ -26,6 +26,11 @@ class Publisher final : public wire::LivePublisher {
     return std::any_of(topics.begin(), topics.end(),
                        [&](const std::string& prefix) { return topic.starts_with(prefix); });
   }
+  bool wanted_below(std::string_view base, std::string_view topic) const override {
+    return std::any_of(topics.begin(), topics.end(), [&](const std::string& prefix) {
+      return prefix.size() > base.size() && topic.starts_with(prefix);
+    });
+  }
   void publish(std::string_view topic, const std::function<std::string()>& make,
                std::string_view ticket) override {
     if (!wanted(topic)) return;

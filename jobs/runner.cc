@@ -16,6 +16,7 @@ namespace sluice::jobs {
 namespace {
 
 constexpr unsigned kSilentBeats = 5;
+constexpr std::int64_t kClockNoise = 2'000'000'000;
 // The scheduler's beats are answered, and may be rarer than the runner's interval. When none has
 // come for so many of these the runner beats by itself.
 constexpr unsigned kAnsweredBeats = 3;
@@ -149,6 +150,8 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           greeted_ = true;
           greeting_.answered();
           heartbeat_ms_ = std::clamp<std::uint32_t>(welcome.heartbeat_ms, 10, 60000);
+          set_clock(welcome.time);
+          outputs_.on_watched(progress_.watch({}));  // another scheduler says so anew
           ready_.clear();
           for (const auto& [id, result] : outbox_.results()) ready_.push_back(id);
           send_ready();
@@ -184,6 +187,9 @@ void Runner::on_message(std::string_view name, std::string_view body) {
           pump();
         },
         static_cast<wire::JobLimits*>(nullptr));
+  } else if (name == wire::Watch::kName) {
+    with([&](const wire::Watch& watch) { outputs_.on_watched(progress_.watch(watch)); },
+         static_cast<wire::Watch*>(nullptr));
   } else if (name == wire::Drain::kName) {
     with(
         [&](const wire::Drain& asked) {
@@ -358,7 +364,7 @@ Status Runner::start(Waiting& waiting) {
   job.section.runner = options_.hello.instance;
   job.section.host = options_.host;
   job.section.slot = job.slot = free_slot();
-  job.section.started = clock_.wall_ns();
+  job.section.started = clock_.wall_ns() + clock_offset_;
   job.section.log_file =
       waiting.job.log_file.empty() ? "" : waiting.logdir + "/" + waiting.job.log_file;
   job.log_path = job.section.log_file;
@@ -406,6 +412,7 @@ void Runner::on_job_event(const wire::JobId& id, const JobEvent& event) {
     return pump();  // the slot is free; only the cleaning up is left
   }
   if (event.kind != "message") return;
+  job.steps.note(event.level, event.text);
   say(job, event);
 }
 
@@ -414,7 +421,7 @@ void Runner::say(Running& job, const JobEvent& event) {
   const std::string section = wire::pack_section("job", job.section);
   wire::EventHead head;
   head.type = "job.message";
-  head.time = event.time;
+  head.time = event.time + clock_offset_;
   head.level = event.level;
   head.text = event.text;
   head.detail = event.detail;
@@ -592,6 +599,27 @@ void Runner::on_beat() {
   } else {
     say_beat();
   }
+}
+
+// The times in this machine's messages are the session's. What lies within the time that a message
+// may travel is no difference of clocks.
+void Runner::set_clock(std::int64_t session) {
+  const std::int64_t offset = session == 0 ? 0 : session - clock_.wall_ns();
+  clock_offset_ = std::abs(offset) < kClockNoise ? 0 : offset;
+}
+
+void Runner::say_progress() {
+  if (!greeting_.welcomed() || !progress_.watching()) return;
+  std::vector<ProgressTeller::Job> jobs;
+  for (const auto& [id, job] : running_) {
+    if (job.brief) continue;
+    const std::string step = job.phase == Running::Phase::kUploads ? "Uploading what was made"
+                             : job.phase == Running::Phase::kRuns  ? job.steps.current()
+                                                                   : "Fetching what is needed";
+    jobs.push_back({id, step, job.log_path});
+  }
+  if (const auto news = progress_.news(jobs))
+    outputs_.send(wire::Progress::kName, wire::encode(*news));
 }
 
 void Runner::say_beat() {

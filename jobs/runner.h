@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "jobs/names.h"
 #include "jobs/outbox.h"
+#include "jobs/progress.h"
 #include "wire/blob_helper.h"
 #include "wire/events.h"
 #include "wire/hello.h"
@@ -51,6 +52,9 @@ class RunnerOutputs {
   // The log is complete: the job's process has ended. What of it is wanted later is to be
   // opened now, as it may be removed.
   virtual void on_log_end(const wire::JobId& /*id*/, const LogSource& /*log*/) {}
+  // Somebody looks at what the jobs do: Runner::say_progress() is to be called a few times a
+  // second. Or nobody does any more.
+  virtual void on_watched(bool /*watched*/) {}
 
   // ---- Of a runner that has a store of its own (blobs.h); on_transfer() says how each ended.
   virtual void fetch(const wire::JobId&, std::vector<wire::JobInput>) {}
@@ -110,6 +114,8 @@ class Runner {
   void on_transfer_waits(const wire::JobId& id, const std::string& why);
   // Called at each heartbeat interval.
   void on_beat();
+  // Says what the jobs do now, as far as it wasn't said.
+  void say_progress();
 
   // The session ends: everything is killed, nothing new is taken.
   void end(Duration grace);
@@ -145,6 +151,7 @@ class Runner {
     bool cancelled = false;
     bool brief = false;
     std::string log_path;  // where its process writes the log; the section has the session's path
+    Steps steps;
     LogSource log() const { return {log_path, section, context, ticket}; }
 
     // Of a job whose inputs come from elsewhere: what it does besides running.
@@ -206,6 +213,7 @@ class Runner {
   std::uint32_t used(model::Resource resource) const;
   std::uint32_t limit_of(const Waiting& waiting) const;
   Duration now() const;
+  void set_clock(std::int64_t session);
 
   const Clock& clock_;
   RunnerOutputs& outputs_;
@@ -216,6 +224,7 @@ class Runner {
   std::deque<wire::JobId> ready_;  // results to be sent
   // The last record of each job whose result is in the outbox: the broker must have it first.
   std::map<wire::JobId, std::uint64_t> records_of_;
+  ProgressTeller progress_;
   wire::JobLimits limits_;  // as the scheduler has said; 0: as the settings of jobs say
   std::uint64_t connection_ = 0;
   // Whether WELCOME came on this connection: the scheduler knows what of an earlier one was lost.
@@ -235,6 +244,8 @@ class Runner {
   std::uint32_t heartbeat_ms_ = 0;
   unsigned silent_beats_ = 0;
   Duration heard_at_;
+  // What has to be added to this machine's wall clock for the session's.
+  std::int64_t clock_offset_ = 0;
   unsigned answered_beats_ = 0;  // in which it need not beat unasked
   std::uint64_t malformed_ = 0;
 };

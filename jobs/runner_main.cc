@@ -34,6 +34,8 @@ namespace {
 using namespace sluice;
 using namespace sluice::jobs;
 
+// How often is said what the jobs do, while somebody looks.
+constexpr Duration kProgress = std::chrono::milliseconds(250);
 constexpr Duration kEndGrace = std::chrono::seconds(2);
 constexpr Duration kEndLimit = std::chrono::seconds(8);
 // For how long a session on another machine that isn't heard is waited for.
@@ -127,6 +129,10 @@ class Service final : public RunnerOutputs {
   void cancel_transfers(const wire::JobId& id) override { blobs_->cancel(id); }
   void forget_blobs() override { blobs_->forget(); }
   void on_log_end(const wire::JobId& id, const LogSource& log) override { tail_->end(id, log); }
+  void on_watched(bool watched) override {
+    reactor_.cancel(std::exchange(progress_, 0));
+    if (watched) progress_ = reactor_.every(kProgress, [this] { runner_->say_progress(); });
+  }
 
  private:
   void on_socket();
@@ -158,6 +164,7 @@ class Service final : public RunnerOutputs {
   std::unique_ptr<Blobs> blobs_;  // of a runner that has a store of its own
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<LogTail> tail_;
+  wire::Reactor::TimerId progress_ = 0;  // while somebody looks at what the jobs do
   bool leaving_ = false;
   int code_ = 0;
 };

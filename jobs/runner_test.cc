@@ -28,6 +28,7 @@ struct Fake final : RunnerOutputs {
   std::vector<wire::JobId> cancelled;
   bool frozen = false;
   bool refuse_start = false;
+  bool watched = false;
 
   void send(std::string_view name, std::string body) override {
     sent.push_back({std::string(name), std::move(body)});
@@ -49,6 +50,7 @@ struct Fake final : RunnerOutputs {
     return {};
   }
   void thaw() override { frozen = false; }
+  void on_watched(bool now) override { watched = now; }
 
   // The last message of that name, decoded.
   template <typename T>
@@ -87,12 +89,13 @@ struct Bench {
   void say(const T& message) {
     runner->on_message(T::kName, wire::encode(message));
   }
-  void welcome() {
+  void welcome(std::int64_t session_time = 0) {
     const auto hello = fake.last<wire::RunnerHello>();
     say(wire::Welcome{.session = "s",
                       .epoch = 1,
                       .peer_epoch = hello->hello.epoch,
-                      .connection = hello->connection});
+                      .connection = hello->connection,
+                      .time = session_time});
   }
   wire::Job job(std::uint64_t number, model::Action action = model::Action::kBuild) {
     model::Settings settings;
@@ -241,6 +244,50 @@ TEST_CASE("J52, J53: LIMITS count instead of the settings, and end nothing") {
   // The limits 0 say that nobody said anything about these.
   b.say(wire::JobLimits{.fetchers = 7});
   CHECK(b.started() == Numbers{1, 2, 3, 4, 5});
+}
+
+TEST_CASE("J24a: a runner whose clock is another tells times by the session's") {
+  Bench b;
+  const std::int64_t own = b.clock.wall_ns();
+  const std::int64_t session = own + GENERATE(std::int64_t{0}, std::int64_t{1'500'000'000},
+                                              std::int64_t{-7'200'000'000'000});
+  const bool other = session < own;
+  b.welcome(session);
+  b.give({b.job(7)});
+  b.message(7, "hello");
+  const std::int64_t expected = other ? session : own;
+  CHECK(b.fake.last<wire::Started>()->jobs.at(0).time == expected);
+  const auto event = wire::decode_event(b.fake.published.at(0)).value();
+  CHECK(event.job->started == expected);
+  CHECK(event.time == (other ? session - own : 0));
+}
+
+TEST_CASE("J111: a runner that is watched says the step that runs, once") {
+  Bench b;
+  b.give({b.job(7)});
+  b.runner->say_progress();
+  CHECK(b.fake.count(wire::Progress::kName) == 0);
+  b.say(wire::Watch{.steps = true});
+  CHECK(b.fake.watched);
+  JobEvent event;
+  event.kind = "message";
+  event.level = "start";
+  event.text = "Running commands";
+  b.runner->on_job_event({7, 1}, event);
+  b.runner->say_progress();
+  b.runner->say_progress();
+  CHECK(b.fake.count(wire::Progress::kName) == 1);
+  const auto progress = b.fake.last<wire::Progress>().value();
+  REQUIRE(progress.jobs.size() == 1);
+  CHECK(progress.jobs[0].id == wire::JobId{7, 1});
+  CHECK(progress.jobs[0].step == "Running commands");
+  CHECK(progress.jobs[0].line.empty());
+  // Another scheduler may have nobody who looks.
+  b.welcome();
+  CHECK_FALSE(b.fake.watched);
+  b.runner->on_job_event({7, 1}, event);
+  b.runner->say_progress();
+  CHECK(b.fake.count(wire::Progress::kName) == 1);
 }
 
 TEST_CASE("J24: messages carry the context, with what only the runner knows of the job") {

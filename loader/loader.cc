@@ -288,7 +288,8 @@ class Load {
     std::vector<std::string> targets = request_.targets;
     if (targets.empty() && !workspace_element.empty()) targets.push_back(workspace_element);
     if (targets.empty()) targets = project_->default_targets();
-    CHECK(check_target_names(targets));
+    CHECK(check_target_names(
+        targets, [this](const std::string& name) { return project_->near_elements(name); }));
     targets = expand_targets(*user_->lookups, project_->element_path, targets, project_->warnings);
     user_->lookups->ahead()->expect(project_->element_path, targets);
     const std::vector<LoadIndex> roots = TRY(graph.load(targets));

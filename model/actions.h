@@ -70,6 +70,9 @@ struct ActionTraits {
   Caches to = Caches::kNone;    // what it gives to caches
   Needs needs = Needs::kNothing;
   Yields yields = Yields::kNothing;
+  // Of an action that an element needs to be there: what a job that has done it says of where that
+  // came from.
+  std::string_view origin = {};
   // Its jobs take less time than to say that they have started: they are given many at once, have
   // no log, and only those that fail, or are lost, have records of their own. The others are what
   // the run's and the status' counts say.
@@ -91,7 +94,8 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .done = "Artifacts Pulled",
      .resource = Resource::kDownload,
      .from = Caches::kArtifacts,
-     .yields = Yields::kPulledArtifact},
+     .yields = Yields::kPulledArtifact,
+     .origin = "pulled"},
     {.action = Action::kFetch,
      .name = "fetch",
      .title = "Fetch",
@@ -99,7 +103,8 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .done = "Sources Fetched",
      .resource = Resource::kDownload,
      .from = Caches::kSources,
-     .yields = Yields::kSources},
+     .yields = Yields::kSources,
+     .origin = "fetched"},
     {.action = Action::kBuild,
      .name = "build",
      .title = "Build",
@@ -107,7 +112,8 @@ inline constexpr std::array<ActionTraits, 8> kActions = {{
      .done = "Built",
      .resource = Resource::kProcess,
      .needs = Needs::kInputs,
-     .yields = Yields::kArtifact},
+     .yields = Yields::kArtifact,
+     .origin = "built"},
     {.action = Action::kPush,
      .name = "push",
      .title = "Push",

@@ -14,9 +14,9 @@ Core::Core(const Clock& clock, StoreView& store, Outputs& outputs, CoreOptions o
     : clock_(clock), store_(store), outputs_(outputs), options_(std::move(options)),
       changes_(clock, outputs, *this),
       fleet_(options_.lease, options_.listens ? kReturn : Duration::zero()),
-      choice_({options_.platform, options_.listens}, fleet_),
-      narrator_({options_.session, options_.verb}, changes_, fleet_),
-      dispatcher_(clock, store, outputs, changes_, fleet_, choice_, narrator_),
+      choice_({options_.platform, options_.listens}, fleet_), forecast_(clock),
+      narrator_({options_.session, options_.verb}, changes_, fleet_, forecast_, watching_),
+      dispatcher_(clock, store, outputs, changes_, fleet_, choice_, narrator_, forecast_),
       last_tick_(clock.monotonic()), last_beat_(last_tick_) {
   dispatcher_.sign_by(options_.ticket_secret);
 }
@@ -78,6 +78,7 @@ void Core::released(const Attempt& attempt) {
 }
 
 void Core::worked(const Attempt& attempt, const wire::JobResult& result) {
+  forecast_.worked(attempt.element, attempt.action, result.elapsed);
   if (changes_.replaying() || result.elapsed < kShortestDuration) return;
   const KnownSnapshot& loaded = *model()->loaded;
   outputs_.took({loaded.project(attempt.element).name, loaded.element(attempt.element).name,
@@ -370,6 +371,26 @@ bool Core::take_status_changed() {
   const std::uint64_t version =
       changes_.version() + status_version_ + dispatcher_.waiting_version();
   return std::exchange(status_seen_, version) != version;
+}
+
+std::string Core::pack_status(StatusOf of) {
+  // Builds elsewhere come on top of those here, unless somebody has set how many there are in all.
+  Forecast::Slots slots{};
+  if (model()->loaded) {
+    for (std::size_t i = 0; i < kResources; ++i)
+      slots[i] = model()->limit(static_cast<Resource>(i));
+    constexpr auto kBuilds = static_cast<std::size_t>(Resource::kProcess);
+    for (const auto& [instance, runner] : fleet_.known()) {
+      if (model()->limits[kBuilds] == 0 && runner->offer.remote && !runner->resting)
+        slots[kBuilds] += runner->slots;
+    }
+  }
+  return narrator_.status(
+      of, {.cache = cache_,
+           .waiting = dispatcher_.waiting_text(),
+           .estimate = forecast_.estimate(*model(), changes_.version(), changes_.elapsed(), slots),
+           .builders = slots[static_cast<std::size_t>(Resource::kProcess)],
+           .time = clock_.wall_ns()});
 }
 
 void Core::set_cache(wire::CacheSection cache) {

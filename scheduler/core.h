@@ -29,8 +29,10 @@
 #include "scheduler/choice.h"
 #include "scheduler/dispatcher.h"
 #include "scheduler/fleet.h"
+#include "scheduler/forecast.h"
 #include "scheduler/narrator.h"
 #include "scheduler/store_view.h"
+#include "scheduler/watching.h"
 #include "wire/job_messages.h"
 #include "wire/messages.h"
 #include "wire/socket.h"
@@ -136,10 +138,11 @@ class Core final : private Effects {
   // The broker has every record that follows from the first `upto` changes.
   void published(std::uint64_t upto);
 
-  // Packs a `status/` event; with `full` it has all running jobs.
-  std::string pack_status(bool full) const {
-    return narrator_.status(full, cache_, dispatcher_.waiting_text(), clock_.wall_ns());
-  }
+  // Says what of running jobs somebody looks at; the runners that have them are told. It comes as
+  // often as a status.
+  void watch(const wire::Watch& wanted);
+  // Packs a `status/` event.
+  std::string pack_status(StatusOf of);
   // Whether something of the status has changed since the last call.
   bool take_status_changed();
   void set_cache(wire::CacheSection cache);
@@ -208,6 +211,7 @@ class Core final : private Effects {
   void on_hello(const std::string& peer, const std::string& body);
   void on_started(Runner& runner, const wire::Started& message);
   void on_results(Runner& runner, wire::Results message);
+  void on_progress(Runner& runner, const wire::Progress& message);
   void on_beat(Runner& runner, const wire::RunnerBeat& message);
   void on_drain(Runner& runner, const wire::Drain& message);
   // Says in the log that a runner has named another's attempt.
@@ -220,7 +224,8 @@ class Core final : private Effects {
   // Says which runners from elsewhere are gone.
   void say_who_left();
   // Notes a start that no STARTED has said: that was lost with a connection, or is on its way.
-  void start(const wire::JobId& id, std::uint32_t slot, const Runner& runner);
+  void start(const wire::JobId& id, std::uint32_t slot, const Runner& runner,
+             std::int64_t time = 0);
   void judge_leases();
   void send_limits(const Runner& runner);
   template <typename T>
@@ -239,6 +244,8 @@ class Core final : private Effects {
   Changes changes_;
   Fleet fleet_;
   Choice choice_;
+  Forecast forecast_;
+  Watching watching_;
   Narrator narrator_;
   Dispatcher dispatcher_;
 

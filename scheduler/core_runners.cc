@@ -13,6 +13,9 @@ namespace sluice::scheduler {
 
 namespace {
 
+// How far the clock of a runner may be ahead of ours for its times to be taken.
+constexpr std::int64_t kClockSkew = 5'000'000'000;
+
 // A text of somebody else's for a line: nothing in it but what can be printed, and not too much.
 std::string said(std::string_view text) {
   std::string out(text.substr(0, 200));
@@ -108,6 +111,8 @@ void Core::take_message(const std::string& peer, const wire::Frames& frames) {
     with(wire::JobLimits{}, [&](const wire::JobLimits& message) {
       if (message.slots > 0) fleet_.set_slots(*runner, message.slots);
     });
+  } else if (name == wire::Progress::kName) {
+    with(wire::Progress{}, [&](const wire::Progress& message) { on_progress(*runner, message); });
   } else if (name == wire::Drain::kName) {
     with(wire::Drain{}, [&](const wire::Drain& message) { on_drain(*runner, message); });
   } else if (name == wire::Goodbye::kName) {
@@ -168,9 +173,11 @@ void Core::on_hello(const std::string& peer, const std::string& body) {
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.lease).count());
   welcome.peer_epoch = hello->hello.epoch;
   welcome.connection = hello->connection;
+  welcome.time = clock_.wall_ns();
   send(runner, welcome);
   if (suspended()) send(runner, wire::Suspend{});
   send_limits(runner);
+  watching_.forget(instance);
   if (const auto away = sent_away_.find(instance); away != sent_away_.end()) {
     if (away->second.first != runner.epoch) {
       sent_away_.erase(away);
@@ -228,9 +235,12 @@ void Core::note_foreign(const Runner& runner, const std::vector<wire::JobId>& id
   for (const wire::JobId& id : ids) note_foreign(runner, id);
 }
 
-void Core::start(const wire::JobId& id, std::uint32_t slot, const Runner& runner) {
-  (void)changes_.commit(
-      AttemptStarted{changes_.stamp(), id, slot, runner.host, runner.offer.machine});
+void Core::start(const wire::JobId& id, std::uint32_t slot, const Runner& runner,
+                 std::int64_t time) {
+  // A runner's clock that wasn't set by ours says nothing (J79).
+  const Stamp now = changes_.stamp();
+  if (time < model()->began || time > now.time + kClockSkew) time = 0;
+  (void)changes_.commit(AttemptStarted{now, id, slot, runner.host, runner.offer.machine, time});
 }
 
 void Core::on_started(Runner& runner, const wire::Started& message) {
@@ -243,10 +253,26 @@ void Core::on_started(Runner& runner, const wire::Started& message) {
     }
     fleet_.renew(*lease, clock_.monotonic());
     if (lease->state == Lease::State::kInDoubt) lease->state = Lease::State::kRunning;
-    if (!lease->started) start(job.id, job.slot, runner);
+    if (!lease->started) start(job.id, job.slot, runner, job.time);
   }
   note_foreign(runner, unknown);
   dispatcher_.cancel(runner, unknown);
+}
+
+// Only of what the runner has in hand: all else is nothing that anybody is shown.
+void Core::on_progress(Runner& runner, const wire::Progress& message) {
+  for (const wire::JobProgress& progress : message.jobs) {
+    if (fleet_.current(progress.id, runner) == nullptr) continue;
+    watching_.take(progress);
+    ++status_version_;
+  }
+}
+
+void Core::watch(const wire::Watch& wanted) {
+  watching_.want(wanted);
+  if (!watching_.anything()) return;
+  for (const auto& [peer, watch] : watching_.to_tell(*model(), fleet_)) tell(peer, watch);
+  flush();
 }
 
 void Core::on_results(Runner& runner, wire::Results message) {

@@ -47,36 +47,8 @@ bool Dispatcher::waits_for_order() {
 void Dispatcher::durations(const std::vector<JobDuration>& jobs) {
   order_until_.reset();
   if (!model()->run || jobs.empty()) return;
-  std::unordered_map<std::string, std::int64_t> known;
-  const auto name = [](Action action, std::string_view project, std::string_view element) {
-    return fmt::format("{}:{}:{}", static_cast<unsigned>(action), project, element);
-  };
-  for (const JobDuration& job : jobs) known[name(job.action, job.project, job.element)] = job.time;
-  std::vector<std::int64_t> own(loaded().size(), 0);
-  expected_.assign(loaded().size(), 0);
-  // What has never been done takes as long as what has, on average.
-  for (std::size_t q = 0; q < run().queues(); ++q) {
-    const QueueType& type = run().type(q);
-    if (type.to_do == nullptr) continue;
-    std::vector<ElementIndex> unknown;
-    std::int64_t sum = 0, count = 0;
-    for (const ElementIndex e : run().plan()) {
-      if (!type.to_do(*model()->run, e)) continue;
-      const auto found =
-          known.find(name(type.action, loaded().project(e).name, loaded().element(e).name));
-      if (found == known.end()) {
-        unknown.push_back(e);
-        continue;
-      }
-      own[e] += found->second;
-      if (type.traits().needs == model::Needs::kInputs) expected_[e] = found->second;
-      sum += found->second;
-      ++count;
-    }
-    for (const ElementIndex e : unknown) own[e] += count == 0 ? 0 : sum / count;
-  }
-  if (std::any_of(own.begin(), own.end(), [](std::int64_t time) { return time > 0; }))
-    run().order_by(own);
+  if (forecast_.take(run(), loaded(), jobs) && !run().measures())
+    narrator_.run_planned(forecast_.planned(run()));
 }
 
 void Dispatcher::ask_for_runner() {
@@ -91,7 +63,7 @@ void Dispatcher::run_started() {
   grouped_ = false;
   asked_back_.clear();
   waiting_.clear();
-  expected_.clear();
+  forecast_.run_started();
 }
 
 void Dispatcher::dispatch() {

@@ -13,6 +13,7 @@
 #include "scheduler/changes.h"
 #include "scheduler/choice.h"
 #include "scheduler/fleet.h"
+#include "scheduler/forecast.h"
 #include "scheduler/job_duration.h"
 #include "scheduler/narrator.h"
 #include "scheduler/store_view.h"
@@ -29,9 +30,9 @@ inline constexpr Duration kNoRunner = std::chrono::seconds(60);
 class Dispatcher {
  public:
   Dispatcher(const Clock& clock, StoreView& store, Outputs& outputs, Changes& changes, Fleet& fleet,
-             Choice& choice, Narrator& narrator)
+             Choice& choice, Narrator& narrator, Forecast& forecast)
       : clock_(clock), store_(store), outputs_(outputs), changes_(changes), fleet_(fleet),
-        choice_(choice), narrator_(narrator) {}
+        choice_(choice), narrator_(narrator), forecast_(forecast) {}
 
   // Has each JOB say by `secret` to whom it was given (access.md, A13).
   void sign_by(std::string secret) { ticket_secret_ = std::move(secret); }
@@ -155,6 +156,7 @@ class Dispatcher {
   Fleet& fleet_;
   Choice& choice_;
   Narrator& narrator_;
+  Forecast& forecast_;
   bool runner_asked_ = false;
   bool order_asked_ = false;             // in this run
   std::optional<Duration> order_until_;  // nothing is given before, unless durations() comes
@@ -162,7 +164,6 @@ class Dispatcher {
   // The elements of the run are in groups by what their builds require: of each its class.
   bool grouped_ = false;
   std::vector<Choice::Class> groups_;
-  std::vector<std::int64_t> expected_;  // of each element's build, ns; 0: not known
   struct Waiting {
     Duration since;
     ElementIndex first;

@@ -216,10 +216,8 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
                       result.error->domain == "cas" && result.error->reason == "missing-blob";
   if (missed && repair(attempt, result, false)) return;
   if (runner != nullptr) {
-    choice_.ended(
-        *runner, result,
-        attempt.traits().needs == model::Needs::kInputs && e < expected_.size() ? expected_[e] : 0,
-        theirs);
+    const bool builds = attempt.traits().needs == model::Needs::kInputs;
+    choice_.ended(*runner, result, builds ? forecast_.known(e, attempt.action) : 0, theirs);
     if (theirs && blames_runner(attempt, result, *runner))
       return lose_by_runner(attempt, result, *runner);
   }

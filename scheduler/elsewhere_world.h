@@ -18,7 +18,7 @@ inline std::set<std::string> names(const std::vector<wire::Job>& jobs) {
 }
 
 inline std::string waiting(const World& world) {
-  return wire::decode_event(world.core->pack_status(false))->text;
+  return wire::decode_event(world.core->pack_status(StatusOf::kShown))->text;
 }
 
 // Time passes while these runners beat.

@@ -110,6 +110,8 @@ struct AttemptStarted {
   std::uint32_t slot = 0;
   std::string host;
   std::string machine;  // that it dies with
+  // Wall clock of its runner, ns, as all messages of the job have it; 0: its runner hasn't said.
+  std::int64_t time = 0;
 };
 template <typename C>
 void fields(C& c, AttemptStarted& m) {
@@ -118,6 +120,7 @@ void fields(C& c, AttemptStarted& m) {
   c("slot", m.slot);
   c("host", m.host);
   c.optional("machine", m.machine);
+  c.optional("time", m.time);
 }
 
 // An attempt is lost, and fenced: its job is ready again, or failed when this was the last attempt.

@@ -71,8 +71,8 @@ TEST_CASE(
   jobs.insert(jobs.end(), more.begin(), more.end());
 
   world.start();
-  CHECK(wire::decode_event(world.core->pack_status(false))->limits->builders == 1);
-  CHECK(wire::decode_event(world.core->pack_status(false))->limits->changed);
+  CHECK(wire::decode_event(world.core->pack_status(StatusOf::kShown))->limits->builders == 1);
+  CHECK(wire::decode_event(world.core->pack_status(StatusOf::kShown))->limits->changed);
   world.hello("one", 2, {}, {jobs[6].id, jobs[7].id, jobs[8].id});
   limits = world.out->take<wire::JobLimits>("one");
   REQUIRE(limits.size() == 1);

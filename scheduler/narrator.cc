@@ -109,10 +109,23 @@ void Narrator::job_finished(const Attempt& attempt, const JobEnd& end) {
                              .text = end.text,
                              .detail = end.detail,
                              .outcome = end.outcome,
-                             .elapsed = end.elapsed};
-  if (end.error == nullptr) return say_job(attempt, head);
+                             .elapsed = end.elapsed,
+                             .origin = end.origin};
+  std::vector<std::string> more;
+  if (end.result != nullptr && !attempt.traits().brief) {
+    const wire::JobResult& result = *end.result;
+    more.push_back(wire::pack_section(
+        "usage", wire::UsageSection{.cpu = result.cpu,
+                                    .memory = result.memory,
+                                    .bytes = result.bytes,
+                                    .fetched = result.fetched + result.storage_fetched,
+                                    .uploaded = result.uploaded + result.storage_uploaded}));
+  }
+  if (end.error == nullptr) return say_job(attempt, head, std::move(more));
   const std::string section = wire::pack_section("error", *end.error);
-  say_job(attempt, head, {section, wire::pack_section("log_tail", end.log_tail)});
+  more.push_back(section);
+  more.push_back(wire::pack_section("log_tail", end.log_tail));
+  say_job(attempt, head, std::move(more));
   say_job(attempt, {.type = "error", .time = time(), .detail = end.detail}, {section});
 }
 
@@ -175,7 +188,7 @@ void Narrator::run_started(const RunStarted& change) {
     elements.push_back(element_section(*model(), e));
   publish({.type = "run.started", .time = time()},
           {wire::pack_section("heading", heading), wire::pack_section("elements", elements),
-           queues_part()});
+           plan_part(), queues_part()});
 }
 
 // The elements whose keys are others now, by name.
@@ -235,8 +248,9 @@ void Narrator::run_finishes(const RunFinished& change) {
     publish({.type = "error", .time = time()}, {wire::pack_section("error", error)});
   }
   publish({.type = "run.finished", .time = time(), .outcome = change.outcome, .elapsed = took},
-          {queues_part(), wire::pack_section("elements", elements),
-           wire::pack_section("failures", failures), wire::pack_section("resolved", resolved())});
+          {queues_part(), wire::pack_section("progress", model()->run->progress()),
+           wire::pack_section("elements", elements), wire::pack_section("failures", failures),
+           wire::pack_section("resolved", resolved())});
 }
 
 void Narrator::error(const Error& error, std::int64_t time) {
@@ -261,6 +275,35 @@ std::string Narrator::prompts_part() const {
   return wire::pack_section("prompts", open);
 }
 
+// Of each element of the pipeline the places there of those that it is built with or needs to run.
+std::string Narrator::plan_part() const {
+  const auto& pipeline = model()->run->pipeline();
+  const Graph& graph = model()->loaded->graph;
+  constexpr std::uint32_t kNowhere = ~std::uint32_t{0};
+  std::vector<std::uint32_t> place(model()->loaded->size(), kNowhere);
+  for (std::uint32_t i = 0; i < pipeline.size(); ++i) place[pipeline[i]] = i;
+  wire::PlanSection plan;
+  plan.dependencies.reserve(pipeline.size());
+  for (const ElementIndex e : pipeline) {
+    auto& needed = plan.dependencies.emplace_back();
+    for (const auto of : {graph.build(e), graph.runtime(e)}) {
+      for (const ElementIndex d : of) {
+        if (place[d] != kNowhere) needed.push_back(place[d]);
+      }
+    }
+    std::sort(needed.begin(), needed.end());
+    needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
+  }
+  return wire::pack_section("plan", plan);
+}
+
+void Narrator::run_planned(std::vector<std::int64_t> expected) {
+  wire::PlanSection plan;
+  plan.expected = std::move(expected);
+  publish({.type = "run.planned", .time = changes_.stamp().time},
+          {wire::pack_section("plan", plan)});
+}
+
 std::string Narrator::limits_part() const {
   wire::LimitsSection section;
   section.builders = model()->limits[static_cast<std::size_t>(Resource::kProcess)];
@@ -273,27 +316,89 @@ std::string Narrator::limits_part() const {
   return wire::pack_section("limits", section);
 }
 
-std::string Narrator::status(bool full, const std::optional<wire::CacheSection>& cache,
-                             std::string_view waiting, std::int64_t time) const {
+std::string Narrator::active_part(StatusOf of) const {
   wire::ActiveSection active;
   active.total = static_cast<std::uint32_t>(model()->running.size());
   const std::int64_t now = changes_.elapsed();
   for (const std::uint64_t id : model()->running) {
-    if (!full && active.jobs.size() == kActiveShown) break;
+    if (of != StatusOf::kFull && active.jobs.size() == kActiveShown) break;
     const Attempt& attempt = model()->attempts.at(id);
-    const model::Element& element = model()->loaded->element(attempt.element);
-    active.jobs.push_back({element.full_name, display_key(*model()->loaded, attempt.element),
-                           attempt.section.action, id, now - attempt.began, attempt.runner});
+    wire::ActiveJob job;
+    job.element = model()->loaded->element(attempt.element).full_name;
+    job.key = display_key(*model()->loaded, attempt.element);
+    job.action = attempt.section.action;
+    job.job = id;
+    job.elapsed = now - attempt.began;
+    job.runner = attempt.runner;
+    job.attempt = attempt.id.attempt;
+    job.log_file = attempt.section.log_file;
+    job.expected = forecast_.known(attempt.element, attempt.action);
+    job.critical = model()->run && model()->run->is_critical(attempt.element);
+    if (const wire::JobProgress* const says = watching_.of(attempt.id)) {
+      job.step = says->step;
+      if (of == StatusOf::kLines) job.line = says->line;
+    }
+    active.jobs.push_back(std::move(job));
   }
-  const std::string parts[] = {session_part(),
-                               run_part(std::nullopt),
-                               queues_part(),
-                               wire::pack_section("active", active),
-                               cache ? wire::pack_section("cache", *cache) : std::string(),
-                               prompts_part(),
-                               limits_part()};
-  return wire::pack_event({.type = "status", .time = time, .text = waiting},
-                          {parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]});
+  return wire::pack_section("active", active);
+}
+
+// Why builders have nothing to do, as far as that can be seen from here; nothing when they have.
+std::string Narrator::idle_part(const Now& now) const {
+  const Session& session = *model();
+  if (!session.run || session.run->measures() || session.suspended || session.ended) return {};
+  const Run& run = *session.run;
+  std::uint32_t builds = 0, others = 0, waiting = 0;
+  std::vector<ElementIndex> building;
+  for (std::size_t queue = 0; queue < run.queues(); ++queue) {
+    const bool is_build = run.type(queue).traits().needs == model::Needs::kInputs;
+    (is_build ? builds : others) += run.counts(queue).active;
+    waiting += run.counts(queue).waiting;
+  }
+  if (run.verb() != Action::kBuild || builds >= now.builders) return {};
+  for (const std::uint64_t id : session.running) {
+    const Attempt& attempt = session.attempts.at(id);
+    if (attempt.traits().needs == model::Needs::kInputs) building.push_back(attempt.element);
+  }
+  wire::IdleSection idle;
+  idle.builders = now.builders - builds;
+  if (session.stopping) {
+    idle.why = "the run is told to end";
+  } else if (!now.waiting.empty()) {
+    idle.why = now.waiting;
+  } else if (waiting == 0) {
+    idle.why = builds == 0 ? "nothing is left to build" : "nothing else is left to build";
+  } else if (!building.empty()) {
+    // What the order of the run has first is what most of the rest waits for.
+    const auto first =
+        std::min_element(building.begin(), building.end(),
+                         [&](ElementIndex a, ElementIndex b) { return run.rank(a) < run.rank(b); });
+    idle.why = fmt::format("all else waits for {}", session.loaded->element(*first).full_name);
+    if (building.size() > 1) idle.why += fmt::format(" and {} more", building.size() - 1);
+  } else if (others > 0) {
+    idle.why = fmt::format("{} of other jobs first", others);
+  } else if (!session.prompts.empty()) {
+    idle.why = "a failure waits for an answer";
+  } else if (session.any_failed) {
+    idle.why = "what is left waits for what has failed";
+  }
+  return wire::pack_section("idle", idle);
+}
+
+std::string Narrator::status(StatusOf of, const Now& now) const {
+  const std::string parts[] = {
+      session_part(),
+      run_part(std::nullopt),
+      queues_part(),
+      active_part(of),
+      model()->run ? wire::pack_section("progress", model()->run->progress()) : std::string(),
+      now.estimate ? wire::pack_section("estimate", *now.estimate) : std::string(),
+      idle_part(now),
+      now.cache ? wire::pack_section("cache", *now.cache) : std::string(),
+      prompts_part(),
+      limits_part()};
+  return wire::pack_event({.type = "status", .time = now.time, .text = now.waiting},
+                          {std::begin(parts), std::end(parts)});
 }
 
 }  // namespace sluice::scheduler

@@ -9,13 +9,15 @@
 
 #include "scheduler/changes.h"
 #include "scheduler/fleet.h"
+#include "scheduler/forecast.h"
+#include "scheduler/watching.h"
 #include "wire/events.h"
 
 namespace sluice::scheduler {
 
-// How many jobs and prompts `status/` has; `status/full/` has all jobs.
-inline constexpr std::size_t kActiveShown = 64;
-inline constexpr std::size_t kPromptsShown = 16;
+// The status that is packed: as most want it; with all running jobs; with the last lines of their
+// output.
+enum class StatusOf : std::uint8_t { kShown, kFull, kLines };
 
 // One thread. Records are held back by `changes` until the journal has what they say.
 class Narrator final : public Effects {
@@ -24,8 +26,10 @@ class Narrator final : public Effects {
     std::string session;
     std::string verb;  // of the command that the session was started for
   };
-  Narrator(Options options, Changes& changes, const Fleet& fleet)
-      : options_(std::move(options)), changes_(changes), fleet_(fleet) {}
+  Narrator(Options options, Changes& changes, const Fleet& fleet, const Forecast& forecast,
+           const Watching& watching)
+      : options_(std::move(options)), changes_(changes), fleet_(fleet), forecast_(forecast),
+        watching_(watching) {}
 
   // The project's name from the snapshot that was read last, the session's or not yet.
   void set_project(const std::string& name) { project_ = name; }
@@ -47,10 +51,18 @@ class Narrator final : public Effects {
   // ---- What no change says. `time`: wall clock.
   void job_terminates(const Attempt& attempt, std::int64_t time);
   void error(const Error& error, std::int64_t time);
-  // Packs a `status/` event; with `full` it has all running jobs.
-  // `waiting`: what waits for a runner that isn't there.
-  std::string status(bool full, const std::optional<wire::CacheSection>& cache,
-                     std::string_view waiting, std::int64_t time) const;
+  // How long what is still to be done of the pipeline took the last time, ns.
+  void run_planned(std::vector<std::int64_t> expected);
+  // What a status says that isn't the model's.
+  struct Now {
+    std::optional<wire::CacheSection> cache;
+    std::string waiting;  // what waits for a runner that isn't there
+    std::optional<wire::EstimateSection> estimate;
+    std::uint32_t builders = 0;  // at once
+    std::int64_t time = 0;
+  };
+  // Packs a `status/` event.
+  std::string status(StatusOf of, const Now& now) const;
   // Says what has become of a runner from elsewhere.
   void runner_is(const wire::EventHead& head, const wire::RunnerSection& runner) {
     publish(head, {wire::pack_section("runner", runner)});
@@ -79,6 +91,9 @@ class Narrator final : public Effects {
   std::string queues_part() const;
   std::string prompts_part() const;
   std::string limits_part() const;
+  std::string plan_part() const;
+  std::string active_part(StatusOf of) const;
+  std::string idle_part(const Now& now) const;
   std::string job_part(const Attempt& attempt) const;
   std::string element_part(ElementIndex e) const {
     return wire::pack_section("element", element_section(*model(), e));
@@ -89,6 +104,8 @@ class Narrator final : public Effects {
   const Options options_;
   Changes& changes_;
   const Fleet& fleet_;
+  const Forecast& forecast_;
+  const Watching& watching_;
   std::string project_;
   bool ending_ = false;
 };

@@ -284,7 +284,7 @@ TEST_CASE("suspension and elapsed time survive the process") {
   world.clock.advance(std::chrono::seconds(100));
   world.start();
   CHECK(world.core->suspended());
-  auto status = wire::decode_event(world.core->pack_status(false));
+  auto status = wire::decode_event(world.core->pack_status(StatusOf::kShown));
   REQUIRE(status);
   CHECK(status->session->elapsed == 5'000'000'000);
   CHECK(status->session->state == "suspended");
@@ -294,7 +294,7 @@ TEST_CASE("suspension and elapsed time survive the process") {
   world.clock.advance(std::chrono::seconds(1));
   // While nobody was there the jobs went on: that counts.
   world.start();
-  status = wire::decode_event(world.core->pack_status(false));
+  status = wire::decode_event(world.core->pack_status(StatusOf::kShown));
   CHECK(status->session->elapsed == 6'000'000'000);
   world.core->runner_died("runner", 2);
   world.hello("runner", 1, {}, {}, {}, 3);

@@ -476,6 +476,7 @@ void Run::killed(ElementIndex e) {
   Queue& queue = queues_[at_[e]];
   --queue.counts.active;
   ++queue.counts.skipped;
+  ++killed_;
   place_[e] = Place::kDone;
 }
 
@@ -483,6 +484,7 @@ void Run::failed(ElementIndex e) {
   Queue& queue = queues_[at_[e]];
   --queue.counts.active;
   ++queue.counts.failed;
+  ++failures_seen_;
   touched_.push_back(e);
   place_[e] = Place::kFailed;
   failed_at_[e] = static_cast<std::uint8_t>(at_[e] + 1);
@@ -509,6 +511,7 @@ bool Run::retry(ElementIndex e) {
   if (place_[e] == Place::kReady || place_[e] == Place::kWaiting) --queues_[at_[e]].counts.waiting;
   at_[e] = static_cast<std::uint8_t>(failed_at_[e] - 1);
   failed_at_[e] = 0;
+  ++failures_seen_;
   --queues_[at_[e]].counts.failed;
   settle(e);
   touched_.push_back(e);

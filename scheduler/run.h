@@ -8,7 +8,9 @@
 // recount(), keys_resolved() and order_by() look at every element.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <queue>
 #include <string>
 #include <string_view>
@@ -115,6 +117,17 @@ class Run {
   // Whether the element is on the longest way from the run's start to its end, or nearly. Nothing
   // is before an order was said.
   bool is_critical(ElementIndex e) const { return !critical_.empty() && critical_[e]; }
+  // How long the element's job in the queue will still take, ns; 0: there will be none.
+  using CostOf = std::function<std::int64_t(std::size_t queue, ElementIndex e)>;
+  // How long the run would still take, ns, with so many slots for each resource, when every job
+  // succeeds and takes as long as `cost` says. `runs`: the element's job has started; one that was
+  // only given waits for a slot like all others. What waits for an element that has failed is left
+  // out. It looks at every element.
+  std::int64_t time_left(const CostOf& cost, const std::function<bool(ElementIndex e)>& runs,
+                         const std::array<std::int64_t, kResources>& slots) const;
+  // How far the run is. It costs what has failed since the last call.
+  wire::ProgressSection progress() const;
+
   // Puts the elements in groups, which have their own orders in queues whose jobs need inputs:
   // `group` has the number of each element's group. Without it there is one group. It is no part of
   // the state either.
@@ -137,6 +150,12 @@ class Run {
   // The queue that the element is in.
   std::size_t queue_of(ElementIndex e) const { return at_[e]; }
   bool is_ready(ElementIndex e) const { return place_[e] == Place::kReady; }
+  bool is_active(ElementIndex e) const { return place_[e] == Place::kActive; }
+  // The element is in a queue, and no job works on it.
+  bool is_waiting(ElementIndex e) const {
+    return place_[e] == Place::kWaiting || place_[e] == Place::kReady;
+  }
+  bool is_entered(ElementIndex e) const { return place_[e] != Place::kOutside; }
   // The element failed, and can be tried again. While it is pushed as a failure it can't.
   bool is_failed(ElementIndex e) const { return failed_at_[e] != 0 && place_[e] != Place::kActive; }
 
@@ -200,6 +219,7 @@ class Run {
   void became_ready(ElementIndex e);
   void line_up(Queue& queue, ElementIndex e) const;
   void line_up_all() const;
+  std::uint32_t count_blocked() const;
 
   const KnownSnapshot* loaded_ = nullptr;
   std::uint32_t number_ = 0;
@@ -215,6 +235,11 @@ class Run {
   mutable std::vector<std::uint32_t> group_;  // by group_by(); empty: all are of group 0
   mutable std::vector<Queue> queues_;
   std::uint32_t entered_ = 0;
+  // What progress() has counted, and the failures that there were then.
+  mutable std::uint32_t blocked_ = 0;
+  mutable std::uint64_t blocked_of_ = 0;
+  std::uint64_t failures_seen_ = 0;  // changes with each failure, and with each retry
+  std::uint32_t killed_ = 0;         // counted as skipped, as in BuildStream
 
   std::vector<bool> required_, scheduled_, ready_;
   std::vector<bool> pull_pending_;

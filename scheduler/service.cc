@@ -46,6 +46,7 @@ constexpr std::size_t kMostSaid = std::size_t{1} << 20;
 constexpr std::size_t kMostResults = std::size_t{16} << 20;
 // Messages of runners that are taken before what follows from them is done.
 constexpr int kMessagesPerTurn = 256;
+constexpr std::string_view kFull = "status/full/", kLines = "status/lines/";
 constexpr Duration kTick = milliseconds(250);
 constexpr Duration kStatusInterval = milliseconds(100);  // at most ten a second
 constexpr Duration kReloadTimeout = std::chrono::hours(1);
@@ -456,7 +457,7 @@ void Service::on_request(const wire::Request& request,
   if (command == "ping") {
     answer({});
   } else if (command == "status") {
-    reply.result.bytes = core_->pack_status(false);
+    reply.result.bytes = core_->pack_status(StatusOf::kShown);
     respond(std::move(reply));
   } else if (command == "run") {
     auto arguments = wire::decode<wire::RunArguments>(request.arguments.bytes);
@@ -575,16 +576,22 @@ void Service::write_refs(std::uint64_t job, std::string arguments) {
 // ---- Live --------------------------------------------------------------------
 
 void Service::status() {
+  if (core_->running())
+    core_->watch(
+        {.steps = live_->wanted("status/"), .lines = live_->wanted_below("status/", kLines)});
   if (core_->take_status_changed()) status_due_ = true;
   const Duration now = system_clock().monotonic();
   if (!status_due_ && now - last_status_ < seconds(1)) return;
   status_due_ = false;
   last_status_ = now;
-  live_->publish("status/", [this] { return core_->pack_status(false); });
+  live_->publish("status/", [this] { return core_->pack_status(StatusOf::kShown); });
+  if (live_->wanted_below("status/", kLines))
+    live_->publish(kLines, [this] { return core_->pack_status(StatusOf::kLines); });
 }
 
 void Service::full_status() {
-  live_->publish("status/full/", [this] { return core_->pack_status(true); });
+  if (live_->wanted_below("status/", kFull))
+    live_->publish(kFull, [this] { return core_->pack_status(StatusOf::kFull); });
 }
 
 void Service::look_at_cache() {

@@ -241,7 +241,7 @@ Status SessionModel::on(const AttemptStarted& change) {
   attempt.started = true;
   session_.running.insert(change.id.job);
   attempt.began = change.at.elapsed;
-  attempt.section.started = change.at.time;
+  attempt.section.started = change.time > 0 ? change.time : change.at.time;
   attempt.section.slot = change.slot;
   if (!change.host.empty()) attempt.section.host = change.host;
   attempt.machine = change.machine;
@@ -353,6 +353,16 @@ Status SessionModel::on(const AttemptLost& change) {
   return {};
 }
 
+namespace {
+
+// Where what the element needs came from. What a job that had nothing to do didn't find is nowhere.
+std::string_view origin_of(const model::ActionTraits& traits, const wire::JobResult& result) {
+  if (traits.origin.empty() || result.status != Outcome::kSkipped) return traits.origin;
+  return traits.from == model::Caches::kArtifacts ? std::string_view() : "cached";
+}
+
+}  // namespace
+
 void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
                        const std::string& log_tail) {
   const ElementIndex e = attempt.element;
@@ -391,7 +401,9 @@ void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
     effects_->job_finished(attempt, {.level = text_of(result.status),
                                      .text = says_why ? message : traits.title,
                                      .outcome = text_of(result.status),
-                                     .elapsed = result.elapsed});
+                                     .origin = origin_of(traits, result),
+                                     .elapsed = result.elapsed,
+                                     .result = &result});
   } else if (result.status == Outcome::kKilled && !attempt.started) {
     run.give_back(e);  // as if it had never been given
   } else if (result.status == Outcome::kKilled) {
@@ -400,7 +412,8 @@ void SessionModel::end(Attempt& attempt, const wire::JobResult& result,
     effects_->job_finished(attempt, {.level = "info",
                                      .text = "Job terminated",
                                      .outcome = text_of(result.status),
-                                     .elapsed = result.elapsed});
+                                     .elapsed = result.elapsed,
+                                     .result = &result});
   } else {
     fail_attempt(attempt, result, log_tail);
   }
@@ -444,6 +457,7 @@ void SessionModel::fail_attempt(const Attempt& attempt, const wire::JobResult& r
                                    .detail = detail,
                                    .outcome = text_of(result.status),
                                    .elapsed = result.elapsed,
+                                   .result = &result,
                                    .error = &error,
                                    .log_tail = log_tail});
   Failure failure;

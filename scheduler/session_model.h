@@ -130,8 +130,9 @@ inline constexpr std::string_view kDiscarded = "discarded";
 
 // How an attempt ended, as its record says it.
 struct JobEnd {
-  std::string_view level, text, detail, outcome;
+  std::string_view level, text, detail, outcome, origin;
   std::int64_t elapsed = 0;
+  const wire::JobResult* result = nullptr;  // what it has used is there
   const wire::ErrorSection* error = nullptr;
   std::string_view log_tail;
 };

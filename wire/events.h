@@ -220,8 +220,7 @@ void fields(C& c, IdleSection& m) {
 // What an attempt has used: job.finished. What the machine doesn't say is 0.
 struct UsageSection {
   std::int64_t cpu = 0;      // ns of processors, of all its processes
-  std::uint64_t memory = 0;  // bytes at its peak: of all its processes where groups of processes
-                             // are counted, else of the largest
+  std::uint64_t memory = 0;  // bytes of the largest of its processes, at its peak
   std::uint64_t bytes = 0;   // of what it made or brought: files of the artifact, or of the sources
   std::uint64_t fetched = 0, uploaded = 0;  // bytes that travelled between machines for it
 };

@@ -24,6 +24,8 @@ SLUICE_CODERS(, RunnerBeat);
 SLUICE_CODERS(, Suspend);
 SLUICE_CODERS(, Resume);
 SLUICE_CODERS(, JobLimits);
+SLUICE_CODERS(, Watch);
+SLUICE_CODERS(, Progress);
 SLUICE_CODERS(, Drain);
 SLUICE_CODERS(, Goodbye);
 SLUICE_CODERS(, RunnerInfo);

@@ -194,6 +194,9 @@ struct JobResult {
   // Bytes that travelled for it: with the session's store, and with the storage service of the
   // runner's machine.
   std::uint64_t fetched = 0, uploaded = 0, storage_fetched = 0, storage_uploaded = 0;
+  // What its processes have used (UsageSection of events.h); 0 where nobody knows.
+  std::int64_t cpu = 0;
+  std::uint64_t memory = 0, bytes = 0;
 };
 // The most bytes of each text of a result that are taken (J102): records of it, and the journal,
 // hold some of them twice.
@@ -219,6 +222,9 @@ void fields(C& c, JobResult& m) {
   c.sparse("uploaded", m.uploaded);
   c.sparse("storage_fetched", m.storage_fetched);
   c.sparse("storage_uploaded", m.storage_uploaded);
+  c.sparse("cpu", m.cpu);
+  c.sparse("memory", m.memory);
+  c.sparse("bytes", m.bytes);
 }
 struct Results {
   static constexpr std::string_view kName = "RESULT";
@@ -294,6 +300,42 @@ void fields(C& c, JobLimits& m) {
   c.optional("fetchers", m.fetchers);
   c.optional("slots", m.slots);
 }
+
+// Scheduler -> runner: somebody looks at what its jobs do, or nobody does any more. With `lines` at
+// the last lines of their output, too.
+struct Watch {
+  static constexpr std::string_view kName = "WATCH";
+  bool steps = false, lines = false;
+};
+template <typename C>
+void fields(C& c, Watch& m) {
+  c.optional("steps", m.steps);
+  c.optional("lines", m.lines);
+}
+
+// Runner -> scheduler, while it is watched: what these jobs do now. Those are left out of whom it
+// has said so already.
+struct JobProgress {
+  JobId id;
+  std::string step;  // what of it runs, as its message has it; "": nothing that has a name
+  std::string line;  // the last line of its output, without escapes
+};
+template <typename C>
+void fields(C& c, JobProgress& m) {
+  c("id", m.id);
+  c.sparse("step", m.step);
+  c.sparse("line", m.line);
+}
+struct Progress {
+  static constexpr std::string_view kName = "PROGRESS";
+  std::vector<JobProgress> jobs;
+};
+template <typename C>
+void fields(C& c, Progress& m) {
+  c("jobs", m.jobs);
+}
+// The most bytes of a step and of a line that are said, and taken.
+inline constexpr std::size_t kMostStep = 128, kMostLine = 256;
 
 // Runner -> scheduler: it takes no more jobs, and gives back those that haven't started. Scheduler
 // -> runner: it is to do so, and to leave when what runs has ended; with `now`, to end that too.
@@ -416,6 +458,8 @@ SLUICE_CODERS(extern, RunnerBeat);
 SLUICE_CODERS(extern, Suspend);
 SLUICE_CODERS(extern, Resume);
 SLUICE_CODERS(extern, JobLimits);
+SLUICE_CODERS(extern, Watch);
+SLUICE_CODERS(extern, Progress);
 SLUICE_CODERS(extern, Drain);
 SLUICE_CODERS(extern, Goodbye);
 SLUICE_CODERS(extern, RunnerInfo);

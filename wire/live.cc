@@ -33,11 +33,10 @@ class Publisher final : public LivePublisher {
     return {};
   }
 
-  bool wanted(std::string_view topic) const override {
-    for (std::size_t length = 0; length <= topic.size(); ++length) {
-      if (prefixes_.contains(topic.substr(0, length))) return true;
-    }
-    return false;
+  bool wanted(std::string_view topic) const override { return has_prefix(topic, 0); }
+
+  bool wanted_below(std::string_view base, std::string_view topic) const override {
+    return has_prefix(topic, base.size() + 1);
   }
 
   void publish(std::string_view topic, const std::function<std::string()>& make,
@@ -59,6 +58,13 @@ class Publisher final : public LivePublisher {
   }
 
  private:
+  bool has_prefix(std::string_view topic, std::size_t shortest) const {
+    for (std::size_t length = shortest; length <= topic.size(); ++length) {
+      if (prefixes_.contains(topic.substr(0, length))) return true;
+    }
+    return false;
+  }
+
   void close() {
     if (watch_) reactor_.remove_socket(*watch_);
     if (socket_) reactor_.remove_socket(*socket_);

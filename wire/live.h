@@ -18,6 +18,9 @@ class LivePublisher {
   virtual ~LivePublisher() = default;
   // Whether somebody subscribes to a prefix of `topic`.
   virtual bool wanted(std::string_view topic) const = 0;
+  // Whether somebody subscribes to a prefix of `topic` that is longer than `base`: who subscribes
+  // to all that begins with `base` gets it, but hasn't asked for it.
+  virtual bool wanted_below(std::string_view base, std::string_view topic) const = 0;
   // `make` is called only when the topic is wanted.
   // `ticket` as of RecordPublisher::publish().
   virtual void publish(std::string_view topic, const std::function<std::string()>& make,

@@ -80,6 +80,7 @@ struct Welcome {
   // jobs: of the HELLO that is answered
   std::uint64_t peer_epoch = 0;
   std::uint64_t connection = 0;
+  std::int64_t time = 0;  // jobs: wall clock of the session, ns; 0: not said
 };
 template <typename C>
 void fields(C& c, Welcome& m) {
@@ -92,6 +93,7 @@ void fields(C& c, Welcome& m) {
   c.optional("lease_ms", m.lease_ms);
   c.optional("peer_epoch", m.peer_epoch);
   c.optional("connection", m.connection);
+  c.sparse("time", m.time);
 }
 
 // Instead of WELCOME: the peer is not let in (wrong protocol, wrong role). To anything else: this

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/suggest.h"
 #include "base/try.h"
 #include "loader/yaml.h"
 #include "project/lookups.h"
@@ -211,14 +212,18 @@ Status Options::validate(const Option& option, const Node* at) const {
   const auto valid = [&](const std::string& value) {
     return std::find(option.values.begin(), option.values.end(), value) != option.values.end();
   };
-  const std::string detail = fmt::format("Valid values: {}", fmt::join(option.values, ", "));
+  const auto detail = [&](const std::string& value) {
+    const std::string meant = did_you_mean(nearest(value, option.values));
+    return fmt::format("Valid values: {}{}{}", fmt::join(option.values, ", "),
+                       meant.empty() ? "" : "\n", meant);
+  };
   if (option.type == Type::kFlags || option.type == Type::kElementMask) {
     for (const std::string& flag : option.flags) {
       if (valid(flag)) continue;
       return fail("load", "invalid-data",
                   fmt::format("Invalid value for flags option '{}': {}", option.name,
                               python_list(option.flags)),
-                  where, detail);
+                  where, detail(flag));
     }
     return {};
   }
@@ -226,7 +231,7 @@ Status Options::validate(const Option& option, const Node* at) const {
   return fail("load", "invalid-data",
               fmt::format("Invalid value for {} option '{}': {}",
                           type_name(static_cast<int>(option.type)), option.name, option.text),
-              where, detail);
+              where, detail(option.text));
 }
 
 Options::Option* Options::find(std::string_view name) {
@@ -236,11 +241,20 @@ Options::Option* Options::find(std::string_view name) {
   return nullptr;
 }
 
+std::string Options::meant_by(std::string_view name) const {
+  if (options_.empty()) return "This project has no options.";
+  std::vector<std::string> names;
+  for (const Option& option : options_) names.push_back(option.name);
+  const std::string meant = did_you_mean(nearest(name, names));
+  return meant.empty() ? fmt::format("This project's options: {}", fmt::join(names, ", ")) : meant;
+}
+
 Status Options::set_from_map(const Node& values) {
   for (const Entry& entry : values.entries()) {
     Option* option = find(entry.key);
     if (option == nullptr)
-      return invalid_data(*entry.value, fmt::format("Unknown option '{}' specified", entry.key));
+      return invalid_data(*entry.value, fmt::format("Unknown option '{}' specified", entry.key),
+                          meant_by(entry.key));
     switch (option->type) {
       case Type::kBool: option->flag = TRY(get_bool(values, entry.key)); break;
       case Type::kEnum:
@@ -267,13 +281,15 @@ Status Options::set_from_command_line(
     if (option == nullptr) {
       if (ignore_unknown) continue;
       return fail("load", "invalid-data",
-                  fmt::format("Unknown option '{}' specified on the command line", name));
+                  fmt::format("Unknown option '{}' specified on the command line", name), {},
+                  meant_by(name));
     }
     switch (option->type) {
       case Type::kBool:
         if (value != "True" && value != "true" && value != "False" && value != "false") {
           return fail("load", "invalid-data",
-                      fmt::format("Invalid value for boolean option {}: {}", name, value));
+                      fmt::format("Invalid value for boolean option {}: {}", name, value), {},
+                      "Valid values: True, False");
         }
         option->flag = value == "True" || value == "true";
         break;

@@ -75,6 +75,8 @@ class Options {
   };
 
   static std::string text_of(const Option& option);
+  // What is said to somebody who named an option that isn't declared.
+  std::string meant_by(std::string_view name) const;
   Status load_bool(const Node& node, Option& option) const;
   Status load_choice(const Node& node, Option& option) const;
   Status load_flags(const Node& node, Option& option) const;

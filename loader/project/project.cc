@@ -550,6 +550,13 @@ std::vector<std::string> Project::default_targets() const {
   return found;
 }
 
+std::vector<std::string> Project::near_elements(const std::string& name) const {
+  // The element path may be written "./elements", too.
+  const std::string prefix =
+      normalize(element_path.substr(std::min(element_path.size(), directory.size() + 1)));
+  return loader::near_elements(lookups(), element_path, prefix == "." ? "" : prefix, name);
+}
+
 bool Project::warning_is_fatal(std::string_view token) const {
   return std::find(fatal_warnings.begin(), fatal_warnings.end(), token) != fatal_warnings.end();
 }

@@ -112,6 +112,8 @@ class Project {
   // The elements to load when nobody names any: `defaults:`, or every file in the
   // element path, in the order in which the file system lists them, as BuildStream does.
   std::vector<std::string> default_targets() const;
+  // The elements that may be meant by a name that none has (elements/targets.h).
+  std::vector<std::string> near_elements(const std::string& name) const;
 
   // Checks a URL of a source: an alias in it must be one of this project, mapped to one of the
   // parent where the junction says so, and have somewhere to fetch and to track from. False when

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/paths.h"
+#include "base/suggest.h"
 #include "base/try.h"
 #include "loader/yaml.h"
 #include "project/lookups.h"
@@ -143,24 +144,17 @@ Result<ProjectLoader*> ProjectLoader::open_junction(LoadIndex index, const Node*
 }
 
 Status ProjectLoader::missing(const std::string& name, const Node* at) const {
+  const std::string detail = did_you_mean(project_->near_elements(name));
   if (project_->junction != nullptr) {
     return fail(
         "load", "missing-file",
         fmt::format("Could not find element '{}' in project referred to by junction element '{}'",
                     name, project_->junction->name),
-        provenance_of(at));
-  }
-  std::string detail;
-  const std::string& path = project_->element_path;
-  // The element path may be written "./elements", too.
-  const std::string elements =
-      normalize(path.substr(std::min(path.size(), project_->directory.size() + 1)));
-  if (!elements.empty() && name.starts_with(elements + "/") &&
-      project_->lookups().exists(join(path, name.substr(elements.size() + 1)))) {
-    detail = fmt::format("Did you mean '{}'?", name.substr(elements.size() + 1));
+        provenance_of(at), detail);
   }
   return fail("load", "missing-file",
-              fmt::format("Could not find element '{}' in elements directory '{}'", name, path),
+              fmt::format("Could not find element '{}' in elements directory '{}'", name,
+                          project_->element_path),
               provenance_of(at), detail);
 }
 

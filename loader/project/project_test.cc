@@ -101,6 +101,36 @@ TEST_CASE("an element that is named with the element path in front is told witho
   }
 }
 
+TEST_CASE("a name that no element has is told with those that are near") {
+  Project_ project;
+  project.directory.write("project.conf",
+                          "name: test\nmin-version: 2.0\nelement-path: elements\noptions:\n  "
+                          "color:\n    type: enum\n    description: c\n    values: [red, green]\n"
+                          "    default: red\n");
+  for (const char* name : {"hello", "app", "base/zlib", "base/libpng", "other/libpng"})
+    project.directory.write(fmt::format("elements/{}.bst", name), "kind: stack\n");
+  project.directory.write("elements/wrong.bst", "kind: stack\ndepends: [helo.bst]\n");
+  const auto detail = [&](const std::string& name) {
+    const auto answer = project.load({name});
+    REQUIRE_FALSE(answer);
+    const std::string& text = answer.error().detail;
+    const auto at = text.find("Did you mean");
+    return at == std::string::npos ? "" : text.substr(at);
+  };
+  CHECK(detail("helo.bst") == "Did you mean 'hello.bst'?");
+  CHECK(detail("hello") == "Did you mean 'hello.bst'?");
+  CHECK(detail("helo") == "Did you mean 'hello.bst'?");
+  CHECK(detail("base/zlib") == "Did you mean 'base/zlib.bst'?");
+  CHECK(detail("zlib.bst") == "Did you mean 'base/zlib.bst'?");
+  CHECK(detail("zlb.bst") == "Did you mean 'base/zlib.bst'?");
+  CHECK(detail("base/zlb.bst") == "Did you mean 'base/zlib.bst'?");
+  CHECK(detail("./elements/base/zlib") == "Did you mean 'base/zlib.bst'?");
+  CHECK(detail("elements/helo.bst") == "Did you mean 'hello.bst'?");
+  CHECK(detail("libpng.bst") == "Did you mean 'base/libpng.bst' or 'other/libpng.bst'?");
+  CHECK(detail("wrong.bst") == "Did you mean 'hello.bst'?");
+  CHECK(detail("nothing.bst").empty());
+}
+
 TEST_CASE("mirrors of buildstream-plugins are known, plugins of others are asked what they have") {
   Project_ project;
   project.directory.write(

@@ -130,7 +130,7 @@ class Fleet {
         core_->on_message(peer(number), beats[number]);
       }
       // The status that a renderer subscribes to.
-      if (core_->pack_status(false).empty()) die("no status");
+      if (core_->pack_status(scheduler::StatusOf::kShown).empty()) die("no status");
       out_.sent.clear();
     }
     const std::int64_t took = spent() - began;

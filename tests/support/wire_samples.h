@@ -189,6 +189,9 @@ void for_each_message(Visit visit) {
   SLUICE_MESSAGE(JobInput);
   SLUICE_MESSAGE(RunnerSection);
   SLUICE_MESSAGE(Drain);
+  SLUICE_MESSAGE(Watch);
+  SLUICE_MESSAGE(JobProgress);
+  SLUICE_MESSAGE(Progress);
   SLUICE_MESSAGE(Goodbye);
   SLUICE_MESSAGE(RunnerInfo);
   SLUICE_MESSAGE(RunnerList);

@@ -7,6 +7,7 @@ makes it again. Ours may have more: the verbs and options that bst hasn't got.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from sluice_test import SluiceTest, main  # noqa: E402
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../golden/completions.json")
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../cli/completion.bash")
+SCRIPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../cli")
+SCRIPT = os.path.join(SCRIPTS, "completion.bash")
 
 ELEMENTS = ("compose-all", "compose-exclude-dev", "compose-include-bin", "import-bin", "import-dev", "target")
 FILES = {
@@ -143,6 +145,90 @@ class Completion(SluiceTest):
         text = ". %s; COMP_WORDS=(sluice show --deps = b); COMP_CWORD=4; _sluice_completion \"$SLUICE_BIN/sluice\"; printf '<%%s>' \"${COMPREPLY[@]}\"" % SCRIPT
         done = subprocess.run(["bash", "-c", text], cwd=self.at, env=dict(os.environ, **self.env), stdout=subprocess.PIPE, check=True, text=True)
         self.assertEqual(done.stdout, "<build >")
+
+    def described(self, words, index, place="."):
+        env = {"_SLUICE_COMPLETION": "described", "COMP_WORDS": words, "COMP_CWORD": str(index)}
+        return [line.split("\t") for line in self.sluice(cwd=os.path.join(self.at, place), env=env).stdout.splitlines()]
+
+    def test_words_and_what_they_are(self):
+        for words, index in (("sluice source ", 2), ("sluice build -", 2), ("sluice -", 1), ("sluice session ", 2)):
+            described = self.described(words, index)
+            self.assertEqual([line[0] for line in described], self.answer(words, index))
+            # What is said is what --help says, whose lines are broken elsewhere.
+            said = " ".join(self.sluice(*words.split()[1:index], "--help").stdout.split())
+            for line in described:
+                self.assertEqual(len(line), 2, line)
+                self.assertIn(line[1], said)
+        self.assertIn(["none ", "No dependencies, just the element itself"], self.described("sluice build --deps ", 3))
+        self.assertEqual(self.described("sluice show t", 2, "project"), [["target.bst "]])
+        session = self.sluice("session", "start", cwd=os.path.join(self.at, "project")).stdout.split()[-1]
+        self.assertEqual(self.described("sluice session stop ", 3), [[session + " ", "session start, " + os.path.join(self.at, "project")]])
+        self.sluice("session", "stop", session)
+        self.assert_nothing_left()
+
+    def test_names_with_control_characters_are_left_out(self):
+        for name in ("ta\x1b[31m.bst", "tb\n.bst", "tc\t.bst"):
+            with open(os.path.join(self.at, "project/elements", name), "w", encoding="utf-8") as file:
+                file.write("kind: stack\n")
+        self.assertEqual(self.answer("sluice show t", 2, "project"), ["target.bst "])
+
+    def shell(self, name, *arguments, source):
+        """A shell on a terminal that has read the completion script for it."""
+        if not shutil.which(name):
+            self.skipTest("%s isn't installed" % name)
+        os.makedirs(self.env["HOME"], exist_ok=True)
+        env = {"PATH": self.bin + ":" + self.env["PATH"], "TERM": "xterm", "PS1": "$ ", "LC_ALL": "C.UTF-8"}
+        shell = self.start(*arguments, program=shutil.which(name), env=env, cwd=os.path.join(self.at, "project"), pty=True)
+        shell.write(source + "; printf 'is-%d\\n' 42\n")
+        self.wait_until(lambda: "is-42" in shell.stdout, "the shell")
+        return shell
+
+    def typed(self, shell, keys, *expected):
+        """Waits until all of that is on the terminal, since the keys."""
+        before = len(shell.stdout)
+        shell.write(keys)
+        self.wait_until(lambda: all(part in shell.stdout[before:] for part in expected), "%r after %r" % (expected, keys))
+
+    def completed(self, shell):
+        """A verb, the value of an option in the same word and an element, by Tab; what came of it is run."""
+        self.typed(shell, "\x15sluice sho\t--deps=n\t -f 'is:%{name}' ta\t\n", "is:target.bst")
+        shell.write("exit\n")
+        self.assertEqual(shell.wait(), 0)
+
+    def test_bash_on_a_terminal(self):
+        shell = self.shell("bash", "--norc", "-i", source=". %s" % SCRIPT)
+        self.typed(shell, "sluice source \t\t", "fetch     (Fetch sources in a pipeline)", "track     (Track new source references)")
+        self.completed(shell)
+
+    def test_zsh_on_a_terminal(self):
+        shell = self.shell("zsh", "-f", "-i", source="autoload -U compinit; compinit -D; . %s/completion.zsh" % SCRIPTS)
+        self.typed(shell, "sluice source \t", "-- Fetch sources in a pipeline", "-- Track new source references")
+        self.completed(shell)
+
+    def test_zsh_with_the_function_where_zsh_looks_for_it(self):
+        functions = os.path.join(self.directory, "functions")
+        os.makedirs(functions)
+        shutil.copy(os.path.join(SCRIPTS, "completion.zsh"), os.path.join(functions, "_sluice"))
+        shell = self.shell("zsh", "-f", "-i", source="fpath=(%s $fpath); autoload -U compinit; compinit -D" % functions)
+        self.typed(shell, "sluice source \t", "-- Fetch sources in a pipeline")
+        self.completed(shell)
+
+    def test_fish_on_a_terminal(self):
+        shell = self.shell("fish", "--no-config", "-i", source="source %s/completion.fish" % SCRIPTS)
+        self.typed(shell, "sluice source \t", "(Fetch sources in a pipeline)", "(Track new source references)")
+        self.completed(shell)
+
+    def test_fish_tells_what_words_are(self):
+        if not shutil.which("fish"):
+            self.skipTest("fish isn't installed")
+        env = dict(self.env, PATH=self.bin + ":" + self.env["PATH"])
+        text = 'source %s/completion.fish; for line in "sluice source " "sluice show --deps=n" "sluice show ta"; complete -C $line; end' % SCRIPTS
+        done = subprocess.run(["fish", "--no-config", "-c", text], cwd=os.path.join(self.at, "project"), env=env, capture_output=True, check=True, text=True)
+        self.assertEqual(done.stderr, "")
+        lines = done.stdout.splitlines()
+        self.assertIn("fetch\tFetch sources in a pipeline", lines)
+        self.assertIn("--deps=none\tNo dependencies, just the element itself", lines)
+        self.assertIn("target.bst", lines)
 
 
 if __name__ == "__main__":
