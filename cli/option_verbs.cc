@@ -258,9 +258,10 @@ void Parser::add_artifact() {
          "The dependencies to delete (default: none)");
   on(remove, [this] { return Command(artifact_delete_); });
 
-  auto* diff = add_verb(*group, "diff", "Show what differs between two artifacts",
-                        {{"sluice artifact diff hello.bst/4d1f hello.bst/9c33", "Compare two artifacts of hello.bst"},
-                         {"sluice artifact diff --text a.bst b.bst", "Show how lines differ"}});
+  auto* diff = add_verb(
+      *group, "diff", "Show what differs between two artifacts",
+      {{"sluice artifact diff hello.bst/4d1f hello.bst/9c33", "Compare two artifacts of hello.bst"},
+       {"sluice artifact diff --text a.bst b.bst", "Show how lines differ"}});
   diff->footer(
       "Files, modes, links and contents, public data, and what the keys are made of. The status is "
       "that of diff(1):\n"
@@ -363,9 +364,10 @@ void Parser::add_session() {
   log->add_option("id", session_log_.id)->type_name("ID");
   value(*log, "--from", session_log_.from, "BYTE", "Leave out what is before (default: 0)");
   on(log, [this] { return Command(session_log_); });
-  auto* explain = add_verb(*group, "explain", "Say why elements were built in a session",
-               {{"sluice session explain 20261130-141941-823-0f28", "Explain all that it has built"},
-                {"sluice session explain 20261130-141941-823-0f28 app.bst", "Explain app.bst"}});
+  auto* explain = add_verb(
+      *group, "explain", "Say why elements were built in a session",
+      {{"sluice session explain 20261130-141941-823-0f28", "Explain all that it has built"},
+       {"sluice session explain 20261130-141941-823-0f28 app.bst", "Explain app.bst"}});
   explain->add_option("id", session_explain_.id)->type_name("ID")->required();
   explain->add_option("element", session_explain_.element)->type_name("ELEMENT");
   explain->add_flag("--json", session_explain_.json, "Print a JSON document");
@@ -544,19 +546,20 @@ void Parser::add_runner() {
 }
 
 void Parser::add_pages() {
-  auto* report = add_verb(app_, "report", "Write a page about a session into one HTML file",
-                          {{"sluice report", "Report on the newest session of this project"},
-                           {"sluice report --output build.html 20261130-141941-823-0f28", "Report on this one"}});
-  report->footer(
-      "Without an ID: the newest session, living or not, one of this project first.\n");
+  auto* report = add_verb(
+      app_, "report", "Write a page about a session into one HTML file",
+      {{"sluice report", "Report on the newest session of this project"},
+       {"sluice report --output build.html 20261130-141941-823-0f28", "Report on this one"}});
+  report->footer("Without an ID: the newest session, living or not, one of this project first.\n");
   report->add_option("id", report_.id)->type_name("ID");
   value(*report, "--output", report_.output, "FILE",
         "Where it goes; '-' is standard output (default: sluice-report-ID.html)");
   value(*report, "--compare", report_.compare, "ID", "An earlier session to compare with");
   on(report, [this] { return Command(report_); });
-  auto* web = add_verb(app_, "web", "Show and steer sessions in a browser of this machine",
-                       {{"sluice web", "Print the address, and open a browser"},
-                        {"sluice web --read-only --no-open --port 8080", "Let nobody steer anything"}});
+  auto* web =
+      add_verb(app_, "web", "Show and steer sessions in a browser of this machine",
+               {{"sluice web", "Print the address, and open a browser"},
+                {"sluice web --read-only --no-open --port 8080", "Let nobody steer anything"}});
   web->footer(
       "Prints the address, and serves it until Ctrl-C. ID is opened first; without it the newest "
       "session that lives.\n");

@@ -37,9 +37,9 @@ Result<SessionInfo> any_session(const Invocation& invocation, const std::string&
 
 Result<int> make_report(const Invocation& invocation, const ReportCommand& command) {
   const SessionInfo session = TRY(any_session(invocation, command.id));
-  const std::string output =
-      command.output.empty() ? fmt::format("sluice-report-{}.html", session.paths.id)
-                             : command.output;
+  const std::string output = command.output.empty()
+                                 ? fmt::format("sluice-report-{}.html", session.paths.id)
+                                 : command.output;
   SpawnOptions options;
   options.argv = {find_program("sluice-report"), "--session", session.paths.id, "--output", output};
   if (!command.compare.empty()) {

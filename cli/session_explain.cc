@@ -79,13 +79,12 @@ int run_session_explain(Invocation& invocation, const SessionExplainCommand& com
   const auto reasons = build_reasons(*history, command.element);
   if (!reasons) return failed(invocation, reasons.error());
   if (reasons->empty() && !command.element.empty()) {
-    return failed(
-        invocation,
-        {"session",
-         "not-built",
-         fmt::format("{} wasn't built in session {}", command.element, session->paths.id),
-         {},
-         {}});
+    return failed(invocation,
+                  {"session",
+                   "not-built",
+                   fmt::format("{} wasn't built in session {}", command.element, session->paths.id),
+                   {},
+                   {}});
   }
   std::string out;
   if (command.json) {

@@ -55,7 +55,9 @@ std::string list_of(const List& list, const Item& item) {
   return out + ']';
 }
 
-std::string strings(const std::vector<std::string>& list) { return list_of(list, wire::json_string); }
+std::string strings(const std::vector<std::string>& list) {
+  return list_of(list, wire::json_string);
+}
 
 std::string element_row(const wire::ElementSection& e) {
   return fmt::format("[{},{},{},{},{}]", wire::json_string(e.name), wire::json_string(e.kind),
@@ -211,8 +213,8 @@ std::string page_event(const wire::Event& event) {
   if (type == "run.planned" && event.plan) {
     map = Map("plan", event.time);
     if (event.run) map.number("n", event.run->number);
-    map.raw("expected", list_of(event.plan->expected,
-                                [](std::int64_t ns) { return std::to_string(ms(ns)); }));
+    map.raw("expected",
+            list_of(event.plan->expected, [](std::int64_t ns) { return std::to_string(ms(ns)); }));
     return std::move(map).str();
   }
   if (type == "element.state" && event.element) {
@@ -253,16 +255,17 @@ std::string page_status(const wire::Event& status) {
   map.text("text", status.text);
   if (status.progress) {
     const wire::ProgressSection& p = *status.progress;
-    map.raw("progress",
-            fmt::format(R"({{"elements":{},"done":{},"cached":{},"pulled":{},"built":{},"fetched":{},"failed":{},"blocked":{}}})",
-                        p.elements, p.done, p.cached, p.pulled, p.built, p.fetched, p.failed,
-                        p.blocked));
+    map.raw(
+        "progress",
+        fmt::format(
+            R"({{"elements":{},"done":{},"cached":{},"pulled":{},"built":{},"fetched":{},"failed":{},"blocked":{}}})",
+            p.elements, p.done, p.cached, p.pulled, p.built, p.fetched, p.failed, p.blocked));
   }
   if (status.estimate) {
     const wire::EstimateSection& e = *status.estimate;
-    map.raw("estimate", fmt::format(R"({{"left":{},"low":{},"high":{},"critical":{},"guessed":{}}})",
-                                    ms(e.remaining), ms(e.low), ms(e.high), ms(e.critical),
-                                    e.guessed));
+    map.raw("estimate",
+            fmt::format(R"({{"left":{},"low":{},"high":{},"critical":{},"guessed":{}}})",
+                        ms(e.remaining), ms(e.low), ms(e.high), ms(e.critical), e.guessed));
   }
   if (status.idle && status.idle->builders != 0) {
     map.number("idle", status.idle->builders);

@@ -1,6 +1,6 @@
 // What the page (page.js) is told of a session: each record that it needs as a small JSON map, in
-// the records' order. `sluice report` embeds them, `sluice web` sends them as they come, and the page
-// makes the same of both.
+// the records' order. `sluice report` embeds them, `sluice web` sends them as they come, and the
+// page makes the same of both.
 //
 //   {"k": kind, "at": wall clock in ms, ...}
 //
@@ -27,8 +27,8 @@
 
 namespace sluice::renderer {
 
-// The map of one event; "" of one that the page doesn't show. Texts are cut: the whole of them is in
-// logs and records.
+// The map of one event; "" of one that the page doesn't show. Texts are cut: the whole of them is
+// in logs and records.
 std::string page_event(const wire::Event& event);
 // The map of a status: state, progress, estimate, active jobs, open prompts.
 std::string page_status(const wire::Event& status);

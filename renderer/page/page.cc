@@ -35,7 +35,8 @@ std::string policy_hash(std::string_view text) {
 
 using Values = std::vector<std::pair<std::string_view, std::string_view>>;
 
-// The page with each "@name@" that is among `values` replaced; what is put in isn't looked at again.
+// The page with each "@name@" that is among `values` replaced; what is put in isn't looked at
+// again.
 std::string fill(std::string_view text, const Values& values) {
   std::string out;
   while (!text.empty()) {
@@ -59,7 +60,8 @@ std::string fill(std::string_view text, const Values& values) {
 
 std::string page_script() {
   std::string out;
-  for (const std::string_view part : {kModelScript, kDomScript, kTimelineScript, kViewScript, kWebScript, kBootScript}) {
+  for (const std::string_view part :
+       {kModelScript, kDomScript, kTimelineScript, kViewScript, kWebScript, kBootScript}) {
     out += part;
   }
   return out;
@@ -73,21 +75,23 @@ std::string report_page(const ReportPage& report) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src {}; "
       "style-src {}; img-src data:; base-uri 'none'; form-action 'none'\">",
       policy_hash(script), policy_hash(page_style()));
-  return fill(kPage, {{"head", policy},
-                      {"title", html_text(report.title)},
-                      {"style", fmt::format("<style>{}</style>", page_style())},
-                      {"static", report.without_script},
-                      {"data", fmt::format("<script type=\"application/json\" id=\"data\">{}</script>",
-                                           script_safe(report.data))},
-                      {"script", fmt::format("<script>{}</script>", script)}});
+  return fill(kPage,
+              {{"head", policy},
+               {"title", html_text(report.title)},
+               {"style", fmt::format("<style>{}</style>", page_style())},
+               {"static", report.without_script},
+               {"data", fmt::format("<script type=\"application/json\" id=\"data\">{}</script>",
+                                    script_safe(report.data))},
+               {"script", fmt::format("<script>{}</script>", script)}});
 }
 
 std::string web_page() {
   return fill(kPage, {{"head", ""},
                       {"title", "Sluice"},
                       {"style", "<link rel=\"stylesheet\" href=\"/page.css\">"},
-                      {"static", "<noscript>This page needs JavaScript; `sluice report` makes one "
-                                 "that shows the main facts without.</noscript>"},
+                      {"static",
+                       "<noscript>This page needs JavaScript; `sluice report` makes one "
+                       "that shows the main facts without.</noscript>"},
                       {"data", ""},
                       {"script", "<script src=\"/page.js\"></script>"}});
 }

@@ -11,7 +11,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kHostile = "</script><!--<script>alert(1)</script><img src=x onerror=alert(2)>";
+constexpr const char* kHostile =
+    "</script><!--<script>alert(1)</script><img src=x onerror=alert(2)>";
 
 wire::Event job_event(const char* type) {
   wire::Event event;
@@ -103,7 +104,8 @@ TEST_CASE("A report asks for nothing, and runs no script but its own") {
 
 TEST_CASE("The page's scripts never make HTML of texts") {
   const std::string script = page_script();
-  for (const char* word : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser", "srcdoc"})
+  for (const char* word : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write",
+                           "eval(", "new Function", "DOMParser", "srcdoc"})
     CHECK(script.find(word) == std::string::npos);
 }
 

@@ -25,8 +25,8 @@ namespace {
 Status make_report(const ReportOptions& options) {
   const wire::SessionPaths paths = TRY(wire::SessionPaths::of(options.session));
   history::Gatherer gatherer({});
-  const std::string events = TRY(session_digest(
-      paths, [&](std::string_view packed) { (void)gatherer.add(packed); }));
+  const std::string events =
+      TRY(session_digest(paths, [&](std::string_view packed) { (void)gatherer.add(packed); }));
   gatherer.settle(paths.over());
   const history::History history = gatherer.take();
   std::string earlier = "null";

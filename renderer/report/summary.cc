@@ -60,7 +60,9 @@ std::string summary_html(const history::History& history) {
   for (std::size_t i = 0; i < std::min(kMostFailures, summary.failures.size()); ++i)
     out += failure_html(history, run, summary.failures[i]);
   if (!summary.failures.empty()) out += "</div>";
-  return out + "<p class=\"muted\">Timeline, elements and the rest are drawn by JavaScript.</p></article>";
+  return out +
+         "<p class=\"muted\">Timeline, elements and the rest are drawn by "
+         "JavaScript.</p></article>";
 }
 
 }  // namespace sluice::renderer

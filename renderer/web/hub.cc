@@ -125,13 +125,14 @@ void Hub::begin(const std::string& id, const std::shared_ptr<Watch>& watch) {
   watched.watch = watch;
   watched.over = watch->paths.over();
   if (watched.over || watched.live) return;
-  auto live = wire::LiveSubscriber::create(
-      context_, reactor_, watch->paths.address("live-out"),
-      {std::string(kStatus), std::string(kStatusWithLines)},
-      [this, id](std::string_view topic, std::string_view packed) {
-        const auto found = watched_.find(id);
-        if (found != watched_.end()) heard(found->second, topic, packed);
-      });
+  auto live =
+      wire::LiveSubscriber::create(context_, reactor_, watch->paths.address("live-out"),
+                                   {std::string(kStatus), std::string(kStatusWithLines)},
+                                   [this, id](std::string_view topic, std::string_view packed) {
+                                     const auto found = watched_.find(id);
+                                     if (found != watched_.end())
+                                       heard(found->second, topic, packed);
+                                   });
   // Without it the page has no estimates, and all else.
   if (live) watched.live = std::move(*live);
 }
@@ -191,10 +192,9 @@ void Hub::look_for_end() {
 wire::ControlClient* Hub::control_of(const wire::SessionPaths& paths, Error& error) {
   auto& control = controls_[paths.id];
   if (!control) {
-    auto made = wire::ControlClient::create(
-        context_, reactor_, paths.address("control"),
-        {std::string(wire::kControlProtocol), SLUICE_VERSION, "client",
-         fmt::format("web-{}", ::getpid()), 0});
+    auto made = wire::ControlClient::create(context_, reactor_, paths.address("control"),
+                                            {std::string(wire::kControlProtocol), SLUICE_VERSION,
+                                             "client", fmt::format("web-{}", ::getpid()), 0});
     if (!made) {
       error = made.error();
       controls_.erase(paths.id);
@@ -207,8 +207,7 @@ wire::ControlClient* Hub::control_of(const wire::SessionPaths& paths, Error& err
 
 wire::Reply Hub::ask(const wire::SessionPaths& paths, std::string service, std::string command,
                      std::string arguments) {
-  if (paths.over())
-    return refused({"session", "session-ended", "The session has ended", {}, {}});
+  if (paths.over()) return refused({"session", "session-ended", "The session has ended", {}, {}});
   // Both threads may be the last to have it: this one doesn't wait for ever.
   const auto answer = std::make_shared<std::promise<wire::Reply>>();
   auto future = answer->get_future();

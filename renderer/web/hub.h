@@ -33,11 +33,11 @@ struct Watch {
   wire::SessionPaths paths;
   std::mutex mutex;
   std::condition_variable changed;
-  std::uint64_t size = 0;  // of the record log's file, as it was seen
-  bool over = false;       // nothing will be added to that
-  std::string status;      // JSON (page_status()); "" while nothing was heard
-  std::uint64_t heard = 0; // statuses
-  bool stop = false;       // this program ends
+  std::uint64_t size = 0;   // of the record log's file, as it was seen
+  bool over = false;        // nothing will be added to that
+  std::string status;       // JSON (page_status()); "" while nothing was heard
+  std::uint64_t heard = 0;  // statuses
+  bool stop = false;        // this program ends
 };
 
 // A log that comes from a job's runner. Guarded by its mutex; `changed` is notified.
@@ -90,8 +90,8 @@ class Hub {
   // Has the reactor do it. Whatever `work` refers to must live until it was done.
   void post(std::function<void()> work);
   void work_off();
-  void look();         // for what has grown
-  void look_for_end(); // of sessions
+  void look();          // for what has grown
+  void look_for_end();  // of sessions
   void begin(const std::string& id, const std::shared_ptr<Watch>& watch);
   void heard(Watched& watched, std::string_view topic, std::string_view packed);
   void feed_logs();

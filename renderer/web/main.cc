@@ -1,6 +1,5 @@
 // sluice-web: the sessions of this machine, for browsers on it.
 #include <csignal>
-
 #include <cstdio>
 #include <cstdlib>
 

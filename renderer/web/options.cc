@@ -44,7 +44,8 @@ std::string web_usage() {
          "  --no-open      open no browser\n"
          "  --read-only    sessions can be seen, and not steered\n"
          "\n"
-         "The address is printed; who has it sees all sessions of this user. Ends by SIGINT or SIGTERM.\n"
+         "The address is printed; who has it sees all sessions of this user. Ends by SIGINT or "
+         "SIGTERM.\n"
          "Status: 0, 1 when something failed, 2 of a command line that can't be understood.\n";
 }
 

@@ -43,7 +43,8 @@ class Slot {
   std::atomic<std::size_t>& used_;
 };
 
-void answer(Response& res, int status, const std::string& text, const char* type = "text/plain; charset=utf-8") {
+void answer(Response& res, int status, const std::string& text,
+            const char* type = "text/plain; charset=utf-8") {
   res.status = status;
   res.set_content(text, type);
 }
@@ -75,7 +76,8 @@ Result<std::pair<std::string, std::string>> steering(const nlohmann::json& asked
   if (command == "retry" && !text("element").empty())
     return std::pair(command, wire::encode(wire::RetryArguments{text("element")}));
   if (command == "answer" && number("prompt"))
-    return std::pair(command, wire::encode(wire::AnswerArguments{*number("prompt"), text("choice")}));
+    return std::pair(command,
+                     wire::encode(wire::AnswerArguments{*number("prompt"), text("choice")}));
   if (const auto n = number("number"); n && *n >= 1 && *n <= wire::kMostJobs) {
     const auto jobs = static_cast<std::uint32_t>(*n);
     if (command == "builders")
@@ -122,16 +124,19 @@ class Web final : public WebServer {
                                {"Cross-Origin-Resource-Policy", "same-origin"},
                                {"Cross-Origin-Opener-Policy", "same-origin"},
                                {"Cache-Control", "no-store"}});
-    http_.set_pre_routing_handler([this](const Request& req, Response& res) { return route(req, res); });
-    http_.Post("/s/([a-z0-9-]+)/steer", [this](const Request& req, Response& res) { steer(req, res); });
+    http_.set_pre_routing_handler(
+        [this](const Request& req, Response& res) { return route(req, res); });
+    http_.Post("/s/([a-z0-9-]+)/steer",
+               [this](const Request& req, Response& res) { steer(req, res); });
     port_ = settings_.port != 0
                 ? (http_.bind_to_port("127.0.0.1", settings_.port) ? settings_.port : -1)
                 : http_.bind_to_any_port("127.0.0.1");
     if (port_ <= 0)
-      return fail("web", "no-port",
-                  settings_.port != 0
-                      ? fmt::format("Port {} of 127.0.0.1 can't be had: it may be in use", settings_.port)
-                      : std::string("There is no port to be had"));
+      return fail(
+          "web", "no-port",
+          settings_.port != 0
+              ? fmt::format("Port {} of 127.0.0.1 can't be had: it may be in use", settings_.port)
+              : std::string("There is no port to be had"));
     return {};
   }
 
@@ -165,11 +170,12 @@ class Web final : public WebServer {
       get(req, res);
     } else if (!is_own_origin(req.get_header_value("Origin"), host)) {
       answer(res, 403, "Another page has asked for that.\n");
-    } else if (req.get_header_value("Content-Type") != kJson || req.has_header("Content-Encoding") ||
-               req.has_header("Expect")) {
+    } else if (req.get_header_value("Content-Type") != kJson ||
+               req.has_header("Content-Encoding") || req.has_header("Expect")) {
       answer(res, 415, "JSON is understood.\n");
     } else if (settings_.read_only) {
-      answer(res, 403, "{\"status\":\"refused\",\"error\":\"This page only looks (--read-only)\"}", kJson);
+      answer(res, 403, "{\"status\":\"refused\",\"error\":\"This page only looks (--read-only)\"}",
+             kJson);
     } else {
       return Handled::Unhandled;
     }
@@ -179,7 +185,8 @@ class Web final : public WebServer {
   // The token may come again, as when the address is opened in another browser.
   void enter(const Request& req, Response& res) {
     if (!same_secret(req.get_param_value("token"), settings_.token))
-      return answer(res, 403, "This address isn't right any more: `sluice web` prints the one that is.\n");
+      return answer(res, 403,
+                    "This address isn't right any more: `sluice web` prints the one that is.\n");
     res.set_header("Set-Cookie", fmt::format("{}={}; HttpOnly; SameSite=Strict; Path=/",
                                              cookie_name(), settings_.cookie));
     answer(res, 200, web_page(), "text/html; charset=utf-8");
@@ -187,15 +194,19 @@ class Web final : public WebServer {
 
   void get(const Request& req, Response& res) {
     if (req.path == "/") return answer(res, 200, web_page(), "text/html; charset=utf-8");
-    if (req.path == "/page.js") return answer(res, 200, page_script(), "text/javascript; charset=utf-8");
+    if (req.path == "/page.js")
+      return answer(res, 200, page_script(), "text/javascript; charset=utf-8");
     if (req.path == "/page.css")
       return answer(res, 200, std::string(page_style()), "text/css; charset=utf-8");
     if (req.path == "/sessions")
-      return answer(res, 200,
-                    fmt::format("{{\"readonly\":{},\"sessions\":{}}}", settings_.read_only, sessions_json()), kJson);
+      return answer(
+          res, 200,
+          fmt::format("{{\"readonly\":{},\"sessions\":{}}}", settings_.read_only, sessions_json()),
+          kJson);
     if (!req.path.starts_with("/s/")) return answer(res, 404, "There is no such page.\n");
     const std::size_t slash = req.path.find('/', 3);
-    const auto paths = known_session(req.path.substr(3, slash == req.path.npos ? slash : slash - 3));
+    const auto paths =
+        known_session(req.path.substr(3, slash == req.path.npos ? slash : slash - 3));
     if (!paths) return answer(res, paths.error());
     const std::string what = slash == req.path.npos ? "" : req.path.substr(slash + 1);
     if (what == "events") return events(req, res, *paths);
@@ -233,7 +244,8 @@ class Web final : public WebServer {
 
   void events(const Request& req, Response& res, const wire::SessionPaths& paths) {
     std::uint64_t from = 1;
-    for (const std::string& text : {req.get_param_value("from"), req.get_header_value("Last-Event-ID")}) {
+    for (const std::string& text :
+         {req.get_param_value("from"), req.get_header_value("Last-Event-ID")}) {
       if (const auto cursor = stream_position(text)) from = *cursor;
     }
     stream(res, std::make_shared<RecordStream>(hub_.watch(paths), from));
@@ -250,7 +262,8 @@ class Web final : public WebServer {
     auto found = job_of(req, paths);
     if (!found) return answer(res, found.error());
     std::uint64_t from = 0;
-    for (const std::string& text : {req.get_param_value("from"), req.get_header_value("Last-Event-ID")}) {
+    for (const std::string& text :
+         {req.get_param_value("from"), req.get_header_value("Last-Event-ID")}) {
       if (const auto byte = stream_position(text)) from = *byte;
     }
     stream(res, std::make_shared<LogStream>(hub_, hub_.watch(paths), std::move(*found), from));
@@ -262,24 +275,25 @@ class Web final : public WebServer {
     auto file = open_log(found->job.log_file);
     if (!file) return answer(res, 404, "The log is not on this machine, or not any more.\n");
     const auto fd = std::make_shared<UniqueFd>(std::move(*file));
-    res.set_chunked_content_provider(
-        "text/plain; charset=utf-8", [fd](std::size_t offset, httplib::DataSink& sink) {
-          std::string piece(std::size_t{64} << 10, '\0');
-          const ssize_t n = ::pread(fd->get(), piece.data(), piece.size(), static_cast<off_t>(offset));
-          if (n < 0) return false;
-          if (n == 0) {
-            sink.done();
-            return true;
-          }
-          return static_cast<bool>(sink.write(piece.data(), static_cast<std::size_t>(n)));
-        });
+    res.set_chunked_content_provider("text/plain; charset=utf-8", [fd](std::size_t offset,
+                                                                       httplib::DataSink& sink) {
+      std::string piece(std::size_t{64} << 10, '\0');
+      const ssize_t n = ::pread(fd->get(), piece.data(), piece.size(), static_cast<off_t>(offset));
+      if (n < 0) return false;
+      if (n == 0) {
+        sink.done();
+        return true;
+      }
+      return static_cast<bool>(sink.write(piece.data(), static_cast<std::size_t>(n)));
+    });
   }
 
   void steer(const Request& req, Response& res) {
     const auto paths = known_session(req.matches[1]);
     if (!paths) return answer(res, paths.error());
     const auto asked = nlohmann::json::parse(req.body, nullptr, false);
-    const auto command = asked.is_object() ? steering(asked) : fail("web", "bad-request", "That is no JSON map");
+    const auto command =
+        asked.is_object() ? steering(asked) : fail("web", "bad-request", "That is no JSON map");
     if (!command) return answer(res, 400, command.error().message + "\n");
     const wire::Reply reply = hub_.ask(*paths, "scheduler", command->first, command->second);
     nlohmann::json out = {{"status", reply.status}};

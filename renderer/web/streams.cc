@@ -172,8 +172,8 @@ bool LogStream::next(const Write& write) {
     } else if (found_.job.log_file.empty() || watch_->paths.over()) {
       return end(file.error().message, write);
     } else {
-      feed_ = hub_.follow_log(watch_->paths, {found_.job.id, found_.job.attempt},
-                              found_.job.runner, offset_);
+      feed_ = hub_.follow_log(watch_->paths, {found_.job.id, found_.job.attempt}, found_.job.runner,
+                              offset_);
     }
   }
   return file_ ? from_file(write) : from_runner(write);
@@ -195,10 +195,11 @@ bool LogStream::from_file(const Write& write) {
   // Asked before the file is read: what is written before the job's end is there then.
   const bool ended = has_ended();
   std::string text(kPiece, '\0');
-  const ssize_t n = ::pread(file_.get(), text.data(), text.size(),
-                            static_cast<off_t>(offset_ + held_.size()));
+  const ssize_t n =
+      ::pread(file_.get(), text.data(), text.size(), static_cast<off_t>(offset_ + held_.size()));
   if (n < 0) return end("The log can't be read", write);
-  if (n > 0) return send(std::string_view(text).substr(0, static_cast<std::size_t>(n)), false, write);
+  if (n > 0)
+    return send(std::string_view(text).substr(0, static_cast<std::size_t>(n)), false, write);
   if (ended) return send("", true, write) && end("", write);
   {
     // A log grows without a record that says so.
@@ -213,9 +214,8 @@ bool LogStream::from_runner(const Write& write) {
   bool ended = false;
   {
     std::unique_lock lock(feed_->mutex);
-    feed_->changed.wait_for(lock, kWait, [this] {
-      return !feed_->text.empty() || feed_->ended || feed_->stop;
-    });
+    feed_->changed.wait_for(lock, kWait,
+                            [this] { return !feed_->text.empty() || feed_->ended || feed_->stop; });
     text.swap(feed_->text);
     error = feed_->error;
     ended = feed_->ended;

@@ -49,8 +49,8 @@ struct FoundJob {
 // Error "web"/"no-job".
 Result<FoundJob> find_job(const wire::SessionPaths& paths, std::uint64_t id, std::uint32_t attempt);
 
-// The log of a job from a byte on, to its end: from its file, or, of a job that runs elsewhere, from
-// its runner.
+// The log of a job from a byte on, to its end: from its file, or, of a job that runs elsewhere,
+// from its runner.
 class LogStream {
  public:
   LogStream(Hub& hub, std::shared_ptr<Watch> watch, FoundJob found, std::uint64_t from);

@@ -23,13 +23,16 @@ TEST_CASE("A secret is the same in all of its characters, and never empty") {
 TEST_CASE("Hosts are loopback by address, or localhost") {
   for (const char* host : {"127.0.0.1", "127.0.0.1:8080", "localhost:1", "[::1]", "[::1]:65535"})
     CHECK(is_loopback_host(host));
-  for (const char* host : {"", "evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:123456", "localhost:80@evil.example", "::1"})
+  for (const char* host :
+       {"", "evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.",
+        "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:123456", "localhost:80@evil.example", "::1"})
     CHECK_FALSE(is_loopback_host(host));
 }
 
 TEST_CASE("What changes anything comes from the page itself") {
   CHECK(is_own_origin("http://127.0.0.1:99", "127.0.0.1:99"));
-  for (const char* origin : {"", "null", "http://127.0.0.1:98", "https://127.0.0.1:99", "http://localhost:99", "http://127.0.0.1:99.evil.example"})
+  for (const char* origin : {"", "null", "http://127.0.0.1:98", "https://127.0.0.1:99",
+                             "http://localhost:99", "http://127.0.0.1:99.evil.example"})
     CHECK_FALSE(is_own_origin(origin, "127.0.0.1:99"));
 }
 
@@ -64,7 +67,8 @@ TEST_CASE("Pieces of a log end between characters") {
 }
 
 TEST_CASE("What sluice-web is told") {
-  const auto options = parse_web_options({"--session", "a", "--port", "8080", "--read-only", "--no-open"});
+  const auto options =
+      parse_web_options({"--session", "a", "--port", "8080", "--read-only", "--no-open"});
   CHECK(options->session == "a");
   CHECK(options->port == 8080);
   CHECK(options->read_only);
