@@ -120,7 +120,7 @@ Result<std::map<std::string, BuildReason>> build_reasons(const history::History&
       const Known& now = at->second;
       BuildReason reason{"changed", id, then.key, now.key, {}};
       if (now.key == then.key) {
-        reason.what = then.failed ? "failed" : "again";
+        reason.what = then.failed ? "failed-then" : "again";
       } else if (store && !now.key.empty()) {
         reason.comparison = TRY(store->compare(name, now, then.key));
       }
@@ -135,7 +135,7 @@ Result<std::map<std::string, BuildReason>> build_reasons(const history::History&
 std::string sentence(const BuildReason& reason) {
   if (reason.what == "first")
     return "No earlier session of this project that is still known here had it.";
-  if (reason.what == "failed")
+  if (reason.what == "failed-then")
     return fmt::format("Its key is that of session {}, where it failed.", reason.session);
   if (reason.what == "again")
     return fmt::format("Its key is that of session {}; there was no artifact of it in the cache.",

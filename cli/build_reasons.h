@@ -16,7 +16,7 @@ namespace sluice::cli {
 
 struct BuildReason {
   // first: no earlier session that is still known had it; changed: its key was another then;
-  // failed: it had failed under the same key; again: the same key, whose artifact wasn't there.
+  // failed-then: it had failed under the same key; again: the same key, whose artifact wasn't there.
   std::string what;
   std::string session;        // the earlier one
   std::string before, after;  // keys

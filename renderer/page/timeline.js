@@ -66,7 +66,7 @@ class Timeline {
         row.end = job.to || Infinity;
       }
       for (const [index, row] of rows.entries()) {
-        this.lanes.push({ label: index ? "" : `${runner || "?"} ${Number(slot) + 1}`, jobs: row.jobs });
+        this.lanes.push({ runner: index ? "" : runner || "?", slot: index ? "" : ` ${Number(slot) + 1}`, jobs: row.jobs });
       }
     }
     this.space.style.height = this.height() + "px";
@@ -132,7 +132,7 @@ class Timeline {
       c.fillStyle = i % 2 ? colors.stripe : colors.bg;
       c.fillRect(0, y_of(i), this.gutter, this.row);
       c.fillStyle = colors.muted;
-      c.fillText(this.fit(c, this.lanes[i].label, this.gutter - 8), 4, y_of(i) + this.row / 2);
+      c.fillText(this.fit_label(c, this.lanes[i], this.gutter - 8), 4, y_of(i) + this.row / 2);
     }
     c.restore();
     this.draw_axis(c, colors, shown);
@@ -199,6 +199,9 @@ class Timeline {
     const text = s >= 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
     return step < 1000 ? `${text}.${String(ms % 1000).padStart(3, "0")}` : text;
   }
+
+  // The slot tells rows apart: it is the runner's name that is cut.
+  fit_label(c, lane, room) { return this.fit(c, lane.runner, room - c.measureText(lane.slot).width) + lane.slot; }
 
   fit(c, text, room) {
     if (c.measureText(text).width <= room) return text;

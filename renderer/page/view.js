@@ -1,5 +1,6 @@
 const PAGE_ROWS = 200;
-const WORDS = { failed: "failed", running: "running", built: "built", pulled: "pulled", fetched: "fetched", cached: "had already", done: "done", waiting: "waiting", blocked: "not reached" };
+const PATH_STEPS = 20;
+const WORDS = { failed: "failed", running: "running", built: "built", pulled: "pulled", fetched: "fetched", cached: "cached", done: "done", waiting: "waiting", blocked: "not reached" };
 const MARKS = { failed: "✗", running: "▶", built: "✓", pulled: "↓", fetched: "↓", cached: "=", done: "✓", waiting: "·", blocked: "–" };
 const OUTCOMES = { success: "succeeded", failure: "failed", terminated: "was terminated", quit: "was quit", interrupted: "was interrupted", nothing: "had nothing to do" };
 const CHOICES = { continue: "Continue", retry: "Try again", quit: "Quit", terminate: "Terminate" };
@@ -259,13 +260,20 @@ class View {
     hold(this.path, [
       h("p", null, h("b", null, duration(path.sum)), ` of work had to be done one after the other; the run took ${duration(path.took)} (${of} %).`,
         path.waited > 500 ? ` On this path jobs waited ${duration(path.waited)} for their turn.` : ""),
-      h("ol", { class: "path-list" }, path.steps.map(step => {
+      h("ol", { class: "path-list" }, this.path_steps(path.steps).map(step => {
         const ms = step.job.ms;
         const bar = h("i", { class: this.timeline.bad(step.job) ? "failed" : step.job.action });
         bar.style.width = Math.max(0.5, ms / longest * 100) + "%";
         return h("li", null, h("div", { class: "line" }, h("span", { class: "action" }, step.job.action), h("button", { type: "button", class: "link name", onclick: () => this.details(step.job.element) }, step.job.element),
           h("span", { class: "time" }, duration(ms) + (step.waited > 200 ? `, after ${duration(step.waited)} of waiting` : ""))), h("div", { class: "meter" }, bar));
-      }))]);
+      })), path.steps.length > PATH_STEPS && !this.whole_path ? h("p", null, h("button", { type: "button", onclick: () => { this.whole_path = true; this.critical(path); } }, `Show all ${path.steps.length} steps`), h("span", { class: "muted" }, ` These are the ${PATH_STEPS} longest.`)) : null].filter(Boolean));
+  }
+
+  // The longest ones, in the order in which they ran.
+  path_steps(steps) {
+    if (this.whole_path || steps.length <= PATH_STEPS) return steps;
+    const longest = new Set([...steps].sort((a, b) => b.job.ms - a.job.ms).slice(0, PATH_STEPS));
+    return steps.filter(step => longest.has(step));
   }
 
   sort_by(by) {
