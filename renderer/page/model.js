@@ -190,8 +190,15 @@ class Model {
   // The time that its jobs took, in ms; those that run until `now`.
   time_of(element, now) {
     let sum = 0;
-    for (const job of element.jobs) sum += job.outcome ? job.ms : Math.max(0, now - job.from);
+    for (const job of element.jobs) sum += job.outcome ? job.ms : this.active(job.from, now);
     return sum;
+  }
+
+  // The time between two moments in which the session wasn't suspended.
+  active(from, to) {
+    let ms = to - from;
+    for (const each of this.suspensions) ms -= Math.max(0, Math.min(to, each.to || to) - Math.max(from, each.from));
+    return Math.max(0, ms);
   }
 
   counts() {
@@ -280,12 +287,12 @@ class Model {
     for (let name = end; name; name = ways.get(name).from) jobs.unshift(...ways.get(name).jobs);
     let at = run.at, waited = 0;
     const steps = jobs.map(job => {
-      const step = { job, waited: Math.max(0, job.from - at) };
+      const step = { job, waited: job.from > at ? this.active(at, job.from) : 0 };
       waited += step.waited;
       at = Math.max(at, job.to);
       return step;
     });
-    return { steps, sum: ways.get(end).all, waited, took: run.ms || (run.end || this.last) - run.at };
+    return { steps, sum: ways.get(end).all, waited, took: run.ms || (this.status && this.status.ms) || this.active(run.at, run.end || this.last) };
   }
 }
 

@@ -6,12 +6,12 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "base/tool.h"
 #include "base/try.h"
 
 namespace sluice::renderer {
 
-Result<std::string> reasons_json(const std::string& session, const std::string& element) {
+Result<std::string> reasons_json(const std::string& session, const std::string& element,
+                                 const Stop& stop) {
   Tool tool;
   tool.argv = {find_program("sluice-artifact"), "session", "explain", "--json", "--", session};
   if (!element.empty()) tool.argv.push_back(element);
@@ -19,7 +19,7 @@ Result<std::string> reasons_json(const std::string& session, const std::string& 
   tool.errors = Tool::Errors::kApart;
   tool.silence = std::chrono::minutes(2);
   tool.max_output = std::size_t{64} << 20;
-  const ToolRun run = TRY(run_tool(tool, {}));
+  const ToolRun run = TRY(run_tool(tool, stop));
   const auto json = nlohmann::json::parse(run.output, nullptr, false);
   if (run.status != 0 || run.cut || !json.is_object() || !json.contains("elements")) {
     std::string said = clean(run.errors);

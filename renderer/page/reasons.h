@@ -5,10 +5,12 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/tool.h"
 
 namespace sluice::renderer {
 
 // The map of its `elements` as JSON; of `element` alone when that isn't "". Error: what it said.
-Result<std::string> reasons_json(const std::string& session, const std::string& element);
+Result<std::string> reasons_json(const std::string& session, const std::string& element,
+                                 const Stop& stop = {});
 
 }  // namespace sluice::renderer

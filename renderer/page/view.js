@@ -3,6 +3,7 @@ const PATH_STEPS = 20;
 const WORDS = { failed: "failed", running: "running", built: "built", pulled: "pulled", fetched: "fetched", cached: "cached", done: "done", waiting: "waiting", blocked: "not reached" };
 const MARKS = { failed: "✗", running: "▶", built: "✓", pulled: "↓", fetched: "↓", cached: "=", done: "✓", waiting: "·", blocked: "–" };
 const OUTCOMES = { success: "succeeded", failure: "failed", terminated: "was terminated", quit: "was quit", interrupted: "was interrupted", nothing: "had nothing to do" };
+const STATES = { active: "runs", suspended: "is suspended", quitting: "finishes what runs", ending: "ends" };
 const CHOICES = { continue: "Continue", retry: "Try again", quit: "Quit", terminate: "Terminate" };
 
 // Everything of one session. `live`: how it is steered and its logs are read (web.js); null in a
@@ -34,9 +35,10 @@ class View {
     this.counts = h("ul", { class: "counts" });
     this.estimate = h("p", { class: "estimate" });
     this.tools = h("div", { class: "row tools" });
+    this.corner = h("div", { class: "corner" });
     this.nav = h("nav", { class: "sections", "aria-label": "Parts of this page" });
     this.node = h("article", { class: "session" },
-      h("header", { class: "head" }, this.title, this.facts, this.bar, this.counts, this.estimate, this.tools), this.nav);
+      h("header", { class: "head" }, h("div", { class: "title" }, this.title, this.corner), this.facts, this.bar, this.counts, this.estimate, this.tools), this.nav);
     const section = (name, title, ...content) => {
       const heading = h("h3", { tabindex: "-1" }, title);
       const node = h("section", { class: "part " + name }, heading, ...content);
@@ -127,8 +129,8 @@ class View {
     const model = this.model, run = model.run, outcome = model.outcome();
     const targets = run ? run.targets.join(" ") : "";
     say_text(this.title, [model.project || "A session", targets].filter(Boolean).join(": "));
-    const took = (run && run.ms) || (model.status && model.status.ms) || this.now() - model.started;
-    const state = outcome ? OUTCOMES[outcome] || outcome : model.state || "starts";
+    const took = (run && run.ms) || (model.status && model.status.ms) || model.active(model.started, this.now());
+    const state = outcome ? OUTCOMES[outcome] || outcome : STATES[model.state] || model.state || "starts";
     say_text(this.facts, [`${(run && run.verb) || model.verb || ""} ${state}`.trim(), duration(took), date(model.started), model.id].filter(Boolean).join(" · "));
     this.node.dataset.outcome = outcome || (model.state === "suspended" ? "suspended" : "running");
     const counts = model.counts();
@@ -150,7 +152,7 @@ class View {
     const estimate = !outcome && model.status && model.status.estimate;
     let text = "";
     if (estimate) {
-      text = `About ${duration(estimate.left)} left`;
+      text = estimate.left ? `About ${duration(estimate.left)} left` : "How long it will take isn't known yet";
       if (estimate.high > estimate.low) text += ` (${duration(estimate.low)} to ${duration(estimate.high)})`;
       if (estimate.guessed) text += `; ${estimate.guessed} elements were never built before`;
     }
@@ -214,7 +216,7 @@ class View {
     let jobs = [];
     if (this.live && !model.over) {
       if (model.status && model.status.active) jobs = model.status.active;
-      else jobs = [...model.jobs.values()].filter(job => !job.outcome).map(job => ({ e: job.element, a: job.action, job: job.id, attempt: job.attempt, ms: now - job.from, runner: job.runner }));
+      else jobs = [...model.jobs.values()].filter(job => !job.outcome).map(job => ({ e: job.element, a: job.action, job: job.id, attempt: job.attempt, ms: model.active(job.from, now), runner: job.runner }));
     }
     const total = Math.max(jobs.length, (model.status && model.status.running) || 0);
     this.show("running", jobs.length > 0 || Boolean(!model.over && model.status && model.status.idle), total);
@@ -408,7 +410,7 @@ class View {
     const needed_by = [...model.elements.values()].filter(each => each.deps && each.deps.includes(name)).map(each => each.name);
     const status = model.status_of(element);
     const jobs = element.jobs.length ? h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, ["Job", "Attempt", "Where", "Time", "CPU", "Memory", "Outcome", ""].map(text => h("th", { scope: "col" }, text)))),
-      h("tbody", null, element.jobs.map(job => h("tr", null, h("td", null, `${job.action} ${job.id}`), h("td", null, String(job.attempt)), h("td", null, `${job.runner} ${job.slot + 1}`), h("td", null, duration(job.outcome ? job.ms : this.now() - job.from)),
+      h("tbody", null, element.jobs.map(job => h("tr", null, h("td", null, `${job.action} ${job.id}`), h("td", null, String(job.attempt)), h("td", null, `${job.runner} ${job.slot + 1}`), h("td", null, duration(job.outcome ? job.ms : model.active(job.from, this.now()))),
         h("td", null, job.cpu ? duration(job.cpu) : ""), h("td", null, bytes(job.mem)), h("td", null, [job.outcome || "running", job.origin].filter(Boolean).join(", ")), h("td", null, this.log_button(job))))))) : null;
     const log = element.jobs.length ? element.jobs[element.jobs.length - 1].log : "";
     const why = h("div", null, this.why_of(name));

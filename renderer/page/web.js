@@ -104,7 +104,7 @@ class Session {
     this.model.id = id;
     this.cursor = 1;
     this.view = new View(this.model, this, null);
-    this.view.node.prepend(h("p", { class: "row close-row" }, h("button", { type: "button", class: "small", "aria-label": `Hide session ${id}`, onclick: () => web.hide(id) }, "✕ Hide")));
+    this.view.corner.append(h("button", { type: "button", class: "small", "aria-label": `Hide session ${id}`, onclick: () => web.hide(id) }, "✕ Hide"));
     this.note = h("p", { class: "offline", role: "status", hidden: true });
     this.view.node.prepend(this.note);
     this.resume();

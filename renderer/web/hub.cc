@@ -45,11 +45,13 @@ wire::Reply refused(Error error) {
 
 }  // namespace
 
-Hub::Hub() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+Hub::Hub()
+    : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 Hub::~Hub() = default;
 
 Status Hub::run(std::function<void()> on_end) {
-  if (!wake_) return fail_errno(errno, "eventfd");
+  if (!wake_ || !stop_) return fail_errno(errno, "eventfd");
   reactor_.on_fd(wake_.get(), POLLIN, [this](short) { work_off(); });
   const auto end = [this, on_end] {
     stop();
@@ -73,6 +75,8 @@ Status Hub::run(std::function<void()> on_end) {
 
 void Hub::stop() {
   stopping_ = true;
+  const std::uint64_t one = 1;
+  (void)!::write(stop_.get(), &one, sizeof one);
   const std::lock_guard lock(mutex_);
   for (auto& [id, weak] : watches_) {
     const auto watch = weak.lock();

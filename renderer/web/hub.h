@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/tool.h"
 #include "wire/control.h"
 #include "wire/job_messages.h"
 #include "wire/live.h"
@@ -60,7 +61,10 @@ class Hub {
 
   // From any thread.
   void stop();
-  bool stopping() const { return stopping_; }
+  // For who waits for another program.
+  Stop told_to_stop() const {
+    return {stop_.get(), [this] { return stopping_.load(); }};
+  }
   // While somebody holds it the session is looked at.
   std::shared_ptr<Watch> watch(const wire::SessionPaths& paths);
   // Asks a service, and waits for the answer.
@@ -100,7 +104,7 @@ class Hub {
 
   wire::Context context_;
   wire::Reactor reactor_;
-  UniqueFd wake_;
+  UniqueFd wake_, stop_;
   std::mutex mutex_;  // of what follows
   std::vector<std::function<void()>> posted_;
   std::map<std::string, std::weak_ptr<Watch>> watches_;  // by id

@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include <sys/socket.h>
@@ -90,19 +92,41 @@ Result<std::pair<std::string, std::string>> steering(const nlohmann::json& asked
 
 class HttpServer final : public httplib::Server {
  public:
-  void ending() { end_ = true; }
+  // Who takes nothing is waited for no longer.
+  void ending() {
+    const std::lock_guard lock(mutex_);
+    end_ = true;
+    for (const int socket : open_) ::shutdown(socket, SHUT_RDWR);
+  }
 
  private:
   bool process_and_close_socket(socket_t socket) override {
     (void)::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendBuffer, sizeof kSendBuffer);
-    BoundedStream stream(socket);
-    bool closed = false;
-    const bool done = !end_ && process_request(stream, true, closed, nullptr);
+    bool done = false;
+    if (note(socket, true)) {
+      BoundedStream stream(socket);
+      bool closed = false;
+      done = process_request(stream, true, closed, nullptr);
+    }
+    note(socket, false);
     ::shutdown(socket, SHUT_RDWR);
     ::close(socket);
     return done;
   }
-  std::atomic<bool> end_ = false;
+  // False: no more requests are taken.
+  bool note(int socket, bool opened) {
+    const std::lock_guard lock(mutex_);
+    if (opened) {
+      open_.insert(socket);
+    } else {
+      open_.erase(socket);
+    }
+    return !end_;
+  }
+
+  std::mutex mutex_;
+  std::set<int> open_;
+  bool end_ = false;
 };
 
 class Web final : public WebServer {
@@ -213,7 +237,8 @@ class Web final : public WebServer {
     if (what == "log") return log(req, res, *paths);
     if (what == "log.txt") return log_text(req, res, *paths);
     if (what == "digest" || what == "why") {
-      const auto json = what == "why" ? reasons_json(paths->id, req.get_param_value("element"))
+      const auto json = what == "why" ? reasons_json(paths->id, req.get_param_value("element"),
+                                                     hub_.told_to_stop())
                                       : session_digest(*paths);
       return json ? answer(res, 200, *json, kJson) : answer(res, json.error());
     }
