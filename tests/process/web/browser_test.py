@@ -2,12 +2,12 @@
 that would be HTML."""
 
 import os
+import signal
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import signal  # noqa: E402
-
 from sluice_test import main  # noqa: E402
 from web_case import HOSTILE, WebTest  # noqa: E402
 from browser import ENTER, ESCAPE, TAB, Browser, need_browser  # noqa: E402

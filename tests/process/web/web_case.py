@@ -17,8 +17,8 @@ HOSTILE = "<img src=x onerror=window.hacked=1></script><script>window.hacked=2</
 class Stream:
     """A server-sent stream, read by a thread of its own. `events`: (type, id, data)."""
 
-    def __init__(self, connection, answer):
-        self.connection, self.answer = connection, answer
+    def __init__(self, connection, socket, answer):
+        self.connection, self.socket, self.answer = connection, socket, answer
         self.events, self.ended = [], False
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -57,7 +57,7 @@ class Stream:
 
     def close(self):
         try:
-            self.connection.sock and self.connection.sock.shutdown(2)
+            self.socket.shutdown(2)
         except OSError:
             pass
         self.connection.close()
@@ -92,8 +92,9 @@ class WebTest(Gates, SluiceTest):
         if cookie is not None:
             sent["Cookie"] = cookie or self.cookie
         connection.request(method, path, body, sent)
-        answer = connection.getresponse()
-        return connection, answer
+        # An answer that is the last one takes the socket away from its connection.
+        self.socket = connection.sock
+        return connection, connection.getresponse()
 
     def ask(self, method, path, body=None, headers=(), cookie=""):
         connection, answer = self.connect(method, path, body, headers, cookie)
@@ -106,7 +107,7 @@ class WebTest(Gates, SluiceTest):
         connection, answer = self.connect("GET", path, headers={} if position is None else {"Last-Event-ID": position})
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.headers["Content-Type"], "text/event-stream")
-        stream = Stream(connection, answer)
+        stream = Stream(connection, self.socket, answer)
         self.addCleanup(stream.close)
         return stream
 

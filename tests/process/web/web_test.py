@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from sluice_test import main  # noqa: E402
 from web_case import WebTest  # noqa: E402
