@@ -39,6 +39,12 @@ struct Watch {
   std::string status;       // JSON (page_status()); "" while nothing was heard
   std::uint64_t heard = 0;  // statuses
   bool stop = false;        // this program ends
+
+  // Events of large records (a run's thousands of elements), by their cursors: made once for all
+  // streams that send them just then. They have a mutex of their own, which is held while one is
+  // made.
+  std::mutex large_mutex;
+  std::map<std::uint64_t, std::weak_ptr<const std::string>> large;
 };
 
 // A log that comes from a job's runner. Guarded by its mutex; `changed` is notified.

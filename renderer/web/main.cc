@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <malloc.h>
 
 #include <fmt/format.h>
 
@@ -35,6 +36,9 @@ void open_browser(const std::string& address) {
 
 Status serve(const WebOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
+  // What was large once is given back: many threads come and go.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
   if (!options.session.empty()) TRY(known_session(options.session));
   Hub hub;
   WebServer::Settings settings;

@@ -31,6 +31,7 @@ using httplib::Request;
 using httplib::Response;
 
 constexpr std::size_t kMostPath = 300, kMostBody = 64 << 10;
+constexpr std::size_t kSlice = 64 << 10;
 constexpr int kSendBuffer = 256 << 10;
 constexpr const char* kJson = "application/json";
 
@@ -259,7 +260,10 @@ class Web final : public WebServer {
         "text/event-stream", [stream, slot](std::size_t, httplib::DataSink& sink) {
           bool fine = true;
           const bool more = stream->next([&](std::string_view piece) {
-            return fine = fine && sink.write(piece.data(), piece.size());
+            // httplib copies what it is given.
+            for (; fine && !piece.empty(); piece.remove_prefix(std::min(piece.size(), kSlice)))
+              fine = sink.write(piece.data(), std::min(piece.size(), kSlice));
+            return fine;
           });
           if (!fine) return false;
           if (!more) sink.done();

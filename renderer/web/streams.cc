@@ -24,6 +24,8 @@ using std::chrono::seconds;
 
 // What one event of records holds at most, before the record that goes beyond it.
 constexpr std::size_t kMostRecords = 500, kMostBytes = 256 << 10;
+// Bytes of a record that is sent by itself.
+constexpr std::size_t kLarge = 128 << 10;
 // Records that are passed over in one go on the way to the first one that is wanted.
 constexpr std::size_t kMostPassed = 20'000;
 constexpr std::size_t kPiece = 64 << 10;
@@ -76,6 +78,11 @@ bool RecordStream::read(const Write& write, bool& any) {
     }
     if (record->empty()) break;
     any = true;
+    if (cursor_ >= from_ && record->size() > kLarge) {
+      if (list.size() > 1 && !write(stream_event("", std::to_string(cursor_), list + "]")))
+        return false;
+      return send_large(*record, write);
+    }
     if (cursor_++ < from_) continue;
     damaged_ = false;
     const auto event = wire::decode_event(*record);
@@ -88,6 +95,28 @@ bool RecordStream::read(const Write& write, bool& any) {
   if (list.size() == 1) return true;
   said_ = system_clock().monotonic();
   return write(stream_event("", std::to_string(cursor_), list + "]"));
+}
+
+bool RecordStream::send_large(std::string_view packed, const Write& write) {
+  std::shared_ptr<const std::string> json;
+  {
+    const std::lock_guard lock(watch_->large_mutex);
+    auto& known = watch_->large[cursor_];
+    json = known.lock();
+    if (!json) {
+      const auto event = wire::decode_event(packed);
+      json = std::make_shared<const std::string>(event ? page_event(*event) : std::string());
+      known = json;
+    }
+  }
+  // The reader would keep room for such a record.
+  from_ = ++cursor_;
+  cursor_ = 1;
+  damaged_ = false;
+  reader_.reset();
+  if (json->empty()) return true;
+  said_ = system_clock().monotonic();
+  return write(fmt::format("id: {}\ndata: [", from_)) && write(*json) && write("]\n\n");
 }
 
 // At the file's end: says so, then statuses, and waits for what comes.

@@ -29,6 +29,7 @@ class RecordStream {
 
  private:
   bool read(const Write& write, bool& any);
+  bool send_large(std::string_view packed, const Write& write);
   bool idle(const Write& write);
 
   const std::shared_ptr<Watch> watch_;
