@@ -7,7 +7,7 @@ function h(tag, properties, ...children) {
     else if (name === "hidden" || name === "disabled" || name === "checked" || name === "open") node[name] = Boolean(value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat()) if (child !== null && child !== undefined && child !== "") node.append(child);
+  for (const child of children.flat(Infinity)) if (child !== null && child !== undefined && child !== "") node.append(child);
   return node;
 }
 

@@ -60,6 +60,7 @@ class InBrowser(WebTest):
         self.assertGreater(seen, 10)
         self.assertEqual(low, [])
         self.assertEqual(browser.run(COLOURS), [])
+        self.assertNotIn("[object", browser.run("return document.body.innerText"))
         width, room = browser.run("return [document.documentElement.scrollWidth, innerWidth]")
         self.assertLessEqual(width, room)
         self.assertEqual(browser.run("return window.hacked || document.querySelectorAll('img, iframe, object').length"), 0)
