@@ -6,7 +6,7 @@ function remember(name, value) { try { localStorage.setItem("sluice-" + name, va
 
 function show_keys() {
   const on = h("input", { type: "checkbox", checked: remembered("keys") !== "off", onchange: () => remember("keys", on.checked ? "on" : "off") });
-  open_dialog("Keys", h("dl", { class: "details" }, KEYS.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])),
+  open_dialog("Keys", h("dl", { class: "details keys" }, KEYS.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])),
     h("p", null, "In the timeline: ", h("kbd", null, "+"), " ", h("kbd", null, "−"), " ", h("kbd", null, "0"), " and the arrows; ", h("kbd", null, "n"), " and ", h("kbd", null, "p"), " go from job to job, ", h("kbd", null, "Enter"), " shows its element."),
     h("p", null, h("label", null, on, " Keys do something")));
 }
