@@ -30,6 +30,7 @@ struct Dispatch {
   int operator()(const WorkspaceListCommand&) { return run_workspace_list(invocation); }
   int operator()(const SbomCommand& c) { return run_sbom(invocation, c); }
   int operator()(const ExplainCommand& c) { return run_explain(invocation, c); }
+  int operator()(const SessionExplainCommand& c) { return run_session_explain(invocation, c); }
   int operator()(const ShellCommand& c) { return run_shell(invocation, c); }
   template <typename Other>
   int operator()(const Other&) {

@@ -42,6 +42,8 @@ struct Dispatch {
   int operator()(const SessionAttachCommand& c) { return run_session_attach(invocation, c); }
   int operator()(const SessionLogCommand& c) { return run_session_log(invocation, c); }
   int operator()(const ObserverCommand& c) { return run_observer(invocation, c); }
+  int operator()(const WebCommand& c) { return run_web(invocation, c); }
+  int operator()(const ReportCommand& c) { return run_report(invocation, c); }
   int operator()(const SessionControlCommand& c) { return run_session_control(invocation, c); }
   template <typename Other>
   int operator()(const Other& other) {

@@ -148,6 +148,7 @@ class Parser {
   void add_session();
   void add_past(CLI::App& session);
   void add_log();
+  void add_pages();
   void add_runner();
   void add_observers();
   void add_help();
@@ -201,6 +202,9 @@ class Parser {
   SessionReplayCommand replay_;
   ElementLogCommand element_log_;
   SessionLogCommand session_log_;
+  SessionExplainCommand session_explain_;
+  ReportCommand report_;
+  WebCommand web_;
   SessionControlCommand control_;
   SessionStartCommand session_start_;
   SessionRevokeCommand revoke_;

@@ -389,6 +389,14 @@ void Parser::add_session() {
   log->add_option("id", session_log_.id)->type_name("ID");
   value(*log, "--from", session_log_.from, "BYTE", "Leave out what is before (default: 0)");
   on(log, [this] { return Command(session_log_); });
+  auto* explain = add_verb(
+      *group, "explain", "Say why elements were built in a session",
+      {{"sluice session explain 20261130-141941-823-0f28", "Explain all that it has built"},
+       {"sluice session explain 20261130-141941-823-0f28 app.bst", "Explain app.bst"}});
+  explain->add_option("id", session_explain_.id)->type_name("ID")->required();
+  explain->add_option("element", session_explain_.element)->type_name("ELEMENT");
+  explain->add_flag("--json", session_explain_.json, "Print a JSON document");
+  on(explain, [this] { return Command(session_explain_); });
   const auto control = [&](const char* verb, const char* help, std::vector<Example> examples) {
     auto* sub = add_verb(*group, verb, help, std::move(examples));
     sub->add_option("id", control_.id)->type_name("ID");
@@ -560,6 +568,31 @@ void Parser::add_runner() {
       return Command(runner_control_);
     });
   }
+}
+
+void Parser::add_pages() {
+  auto* report = add_verb(
+      app_, "report", "Write a page about a session into one HTML file",
+      {{"sluice report", "Report on the newest session of this project"},
+       {"sluice report --output build.html 20261130-141941-823-0f28", "Report on this one"}});
+  report->footer("Without an ID: the newest session, living or not, one of this project first.\n");
+  report->add_option("id", report_.id)->type_name("ID");
+  value(*report, "--output", report_.output, "FILE",
+        "Where it goes; '-' is standard output (default: sluice-report-ID.html)");
+  value(*report, "--compare", report_.compare, "ID", "An earlier session to compare with");
+  on(report, [this] { return Command(report_); });
+  auto* web =
+      add_verb(app_, "web", "Show and steer sessions in a browser of this machine",
+               {{"sluice web", "Print the address, and open a browser"},
+                {"sluice web --read-only --no-open --port 8080", "Let nobody steer anything"}});
+  web->footer(
+      "Prints the address, and serves it until Ctrl-C. ID is opened first; without it the newest "
+      "session that lives.\n");
+  web->add_option("id", web_.id)->type_name("ID");
+  value(*web, "--port", web_.port, "N", "The port on 127.0.0.1 (default: the system chooses)");
+  web->add_flag("--no-open", web_.no_open, "Open no browser");
+  web->add_flag("--read-only", web_.read_only, "Sessions can be seen, and not steered");
+  on(web, [this] { return Command(web_); });
 }
 
 void Parser::add_help() {

@@ -138,6 +138,7 @@ Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
   add_artifact();
   add_session();
   add_log();
+  add_pages();
   add_runner();
   add_observers();
   add_store();

@@ -260,6 +260,21 @@ struct SessionLogCommand {
   std::string id;    // or the path of a join file
   std::uint64_t from = 0;
 };
+struct SessionExplainCommand {
+  std::string id;
+  std::string element;  // full name; "": all that were built
+  bool json = false;
+};
+struct ReportCommand {
+  std::string id;       // "": the newest of the project, living or not
+  std::string compare;  // id of an earlier session; "": none
+  std::string output;   // file, or "-"; "": one named by the session
+};
+struct WebCommand {
+  std::string id;          // opened first; "": the list's first
+  std::uint16_t port = 0;  // 0: the system chooses
+  bool no_open = false, read_only = false;
+};
 struct SessionRevokeCommand {
   std::string name;
   std::string id;
@@ -307,18 +322,17 @@ struct SessionControlCommand {
   std::string choice;
 };
 
-using Command =
-    std::variant<BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand,
-                 ArtifactPullCommand, ArtifactPushCommand, SourceCheckoutCommand, InitCommand,
-                 WorkspaceOpenCommand, WorkspaceCloseCommand, WorkspaceResetCommand,
-                 WorkspaceListCommand, ArtifactDeleteCommand, ShowCommand, QueryCommand, WhyCommand,
-                 SbomCommand, ExplainCommand, ShellCommand, CheckoutCommand, ListContentsCommand,
-                 LogCommand, ArtifactShowCommand, ArtifactDiffCommand, StoreCheckCommand,
-                 SessionListCommand, SessionStartCommand, SessionWhatRanCommand,
-                 SessionWhatFailedCommand, SessionSummaryCommand, SessionReplayCommand,
-                 ElementLogCommand, SessionAttachCommand, SessionLogCommand, SessionControlCommand,
-                 SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand, RunnerListCommand,
-                 RunnerControlCommand, ObserverCommand>;
+using Command = std::variant<
+    BuildCommand, SourceFetchCommand, SourceTrackCommand, SourcePushCommand, ArtifactPullCommand,
+    ArtifactPushCommand, SourceCheckoutCommand, InitCommand, WorkspaceOpenCommand,
+    WorkspaceCloseCommand, WorkspaceResetCommand, WorkspaceListCommand, ArtifactDeleteCommand,
+    ShowCommand, QueryCommand, WhyCommand, SbomCommand, ExplainCommand, ShellCommand,
+    CheckoutCommand, ListContentsCommand, LogCommand, ArtifactShowCommand, ArtifactDiffCommand,
+    StoreCheckCommand, SessionListCommand, SessionStartCommand, SessionWhatRanCommand,
+    SessionWhatFailedCommand, SessionSummaryCommand, SessionReplayCommand, ElementLogCommand,
+    SessionAttachCommand, SessionLogCommand, SessionExplainCommand, ReportCommand, WebCommand,
+    SessionControlCommand, SessionRevokeCommand, RunnerJoinCommand, RunnerStartCommand,
+    RunnerListCommand, RunnerControlCommand, ObserverCommand>;
 
 // Either a command, or text to print and the status to end with (help, version, usage errors).
 struct CommandLine {

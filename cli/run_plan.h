@@ -27,8 +27,8 @@ struct RunPlan {
 Result<RunPlan> plan_run(const Work& work, const wire::LoadArguments& load,
                          const wire::LoadResult& loaded, bool prompts);
 
-// Why there is no sense in the run without more remotes than it has; "" when there is. `backing`: the
-// storage service alone is worth to be asked, as where a command wants what there is.
+// Why there is no sense in the run without more remotes than it has; "" when there is. `backing`:
+// the storage service alone is worth to be asked, as where a command wants what there is.
 std::string lacks_remotes(const wire::RunArguments& run, bool backing);
 
 }  // namespace sluice::cli

@@ -1,0 +1,51 @@
+#include "renderer/page/session_digest.h"
+
+#include <map>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/try.h"
+#include "renderer/page/digest.h"
+#include "wire/events.h"
+#include "wire/record_file.h"
+
+namespace sluice::renderer {
+
+Result<std::string> session_digest(const wire::SessionPaths& paths,
+                                   const std::function<void(std::string_view packed)>& also) {
+  std::vector<std::string> events;
+  // Where the start of an attempt is, which its end says again, and the last state of an element.
+  std::map<std::pair<std::uint64_t, std::uint32_t>, std::size_t> started;
+  std::unordered_map<std::string, std::size_t> states;
+  TRY(wire::read_records(paths, 1, [&](std::string_view packed) {
+    if (also) also(packed);
+    const auto event = wire::decode_event(packed);
+    if (!event) return true;
+    std::string json = page_event(*event);
+    if (json.empty()) return true;
+    if (event->job && event->type == "job.started") {
+      started[{event->job->id, event->job->attempt}] = events.size();
+    } else if (event->job && event->type == "job.finished") {
+      if (const auto at = started.find({event->job->id, event->job->attempt}); at != started.end())
+        events[at->second].clear();
+    } else if (event->type == "element.state") {
+      const auto [at, fresh] = states.try_emplace(event->element->name, events.size());
+      if (!fresh) events[std::exchange(at->second, events.size())].clear();
+    } else if (event->type == "run.started") {
+      // What it says of states is newer.
+      states.clear();
+    }
+    events.push_back(std::move(json));
+    return true;
+  }));
+  std::string out = "[";
+  for (const std::string& event : events) {
+    if (event.empty()) continue;
+    if (out.size() > 1) out += ",\n";
+    out += event;
+  }
+  return out + "]";
+}
+
+}  // namespace sluice::renderer
