@@ -13,10 +13,10 @@ import random
 import statistics
 import sys
 import threading
-import time
 
 import common
 from make_project import make_root
+from record_log import RecordLog
 
 DEADLINE = 600
 BUILDERS = 4
@@ -49,7 +49,7 @@ def make(project, elements, seed):
 
 
 class Statuses(threading.Thread):
-    """All statuses of a session, with the time at which each came."""
+    """All statuses of a session."""
 
     def __init__(self, runtime):
         super().__init__(daemon=True)
@@ -71,7 +71,7 @@ class Statuses(threading.Thread):
             except self.again:
                 continue
             if topic == b"status/":
-                self.seen.append((time.monotonic(), self.unpack(body)))
+                self.seen.append(self.unpack(body))
         self.socket.close()
 
 
@@ -80,20 +80,18 @@ def one_build(work, environment, project):
     state = os.path.join(environment["XDG_STATE_HOME"], "sluice", "sessions", session)
     with open(os.path.join(state, "runtime"), encoding="utf-8") as file:
         statuses = Statuses(file.read().strip())
+    log = RecordLog(os.path.join(state, "records.log"))
     try:
         work.run(environment, project, "--builders", BUILDERS, "build", "--session", session, "--detach", "all.bst")
-        started = time.monotonic()
-
-        def over():
-            return any(event["progress"]["done"] == event["progress"]["elements"] for _, event in statuses.seen[-3:] if "progress" in event)
-
-        common.wait_for(over, DEADLINE) or sys.exit("bench: waited in vain for the build's end")
+        found = common.wait_for(lambda: {record["type"]: record for record in log.read()}.get("run.finished"), DEADLINE)
+        if not found or found["outcome"] != "success":
+            sys.exit("bench: the build hasn't come to a good end: %s" % found)
     finally:
         statuses.over = True
         statuses.join()
         work.run(environment, project, "session", "stop", session)
-    end = max(at for at, event in statuses.seen if event.get("progress", {}).get("done"))
-    return [(end - at, event["estimate"]) for at, event in statuses.seen if "estimate" in event and end - at > 1], end - started
+    left = [((found["time"] - event["time"]) / 1e9, event["estimate"]) for event in statuses.seen if "estimate" in event]
+    return [(real, estimate) for real, estimate in left if real > 1], found["elapsed"] / 1e9
 
 
 def errors(said):
