@@ -306,7 +306,8 @@ std::string Parser::usage_error(std::string_view message) {
   std::string text =
       fmt::format("{}Try '{} -h' for help.\n\n", usage_text(shape, columns), shape.path);
   // A line that fits stays as it is, with whatever spaces a value has.
-  for (const std::string_view line : split_lines(fmt::format("Error: {}\n", message))) {
+  const std::string lines = fmt::format("Error: {}\n", message);
+  for (const std::string_view line : split_lines(lines)) {
     if (display_width(line) <= columns) {
       text += line;
     } else {

@@ -70,7 +70,7 @@ TEST_CASE("What queries mean") {
 TEST_CASE("A function that isn't there is told with what is near") {
   const auto query = parse_query("dep(app.bst)");
   REQUIRE_FALSE(query);
-  CHECK(query.error().detail == "Did you mean 'deps' or 'rdeps'?");
+  CHECK(query.error().detail == "Did you mean 'deps'?");
 }
 
 TEST_CASE("Operators go from left to right, parentheses first") {

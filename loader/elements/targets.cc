@@ -74,6 +74,7 @@ std::vector<std::string> near_elements(Lookups& lookups, const std::string& elem
   std::vector<std::string> files = element_files(lookups, element_path, kSuffix);
   // A link that leads nowhere is a name without an element.
   std::erase(files, name);
+  std::sort(files.begin(), files.end());
   const auto is_file = [&](const std::string& file) {
     return std::find(files.begin(), files.end(), file) != files.end();
   };
