@@ -283,11 +283,8 @@ std::string CalmLines::summary(const wire::Event& event) const {
   const std::string verb = text(tally_.verb().empty() ? "run" : tally_.verb());
   std::string out;
   if (settings_.spoken) {
-    out = fmt::format("The {} {} after {}: {}.\n", verb,
-                      success                      ? "has succeeded"
-                      : verdict(event) == "failed" ? "has failed"
-                                                   : verdict(event),
-                      spoken_time(time), counts(tally_));
+    out = fmt::format("The {} {} after {}: {}.\n", verb, spoken_verdict(event), spoken_time(time),
+                      counts(tally_));
   } else {
     // The line may be longer than a row: it says all there is to say.
     const auto& paint = settings_.pen.paint;
