@@ -27,7 +27,7 @@ class Timeline {
 
   legend() {
     const one = (name, text) => h("span", { class: "key" }, h("i", { class: "swatch " + name }), text);
-    return h("span", { class: "legend" }, one("build", "build"), one("fetch", "fetch"), one("pull", "pull, push"), one("failed", "failed"), one("critical", "critical path"));
+    return h("span", { class: "legend" }, one("build", "build"), one("fetch", "fetch"), one("pull", "pull, push"), one("failed", "failed"), one("critical", "critical path"), this.suspended_key = h("span", { class: "key" }, h("i", { class: "swatch suspended" }), "suspended"));
   }
 
   get begin() { return this.model.started; }
@@ -40,6 +40,7 @@ class Timeline {
   // `now`: of the machine where the session runs.
   update(now, critical) {
     this.now = now;
+    this.suspended_key.hidden = !this.model.suspensions.length;
     this.critical = critical;
     if (this.seen !== this.model.jobs.size) this.arrange();
     this.draw();
@@ -120,13 +121,16 @@ class Timeline {
     for (let i = first; i < last; ++i) {
       if (i % 2) { c.fillStyle = colors.stripe; c.fillRect(0, y_of(i), width, this.row); }
     }
+    for (let i = first; i < last; ++i) this.draw_lane(c, colors, this.lanes[i], y_of(i));
+    // Jobs that were suspended did nothing: it lies over them.
     c.fillStyle = colors.suspended;
+    c.globalAlpha = 0.7;
     for (const each of this.model.suspensions) {
       const left = Math.max(this.gutter, this.x(each.from - this.begin));
       const right = Math.min(width, this.x((each.to || this.now || this.model.last) - this.begin));
       if (right > left) c.fillRect(left, this.axis, Math.max(1, right - left), shown);
     }
-    for (let i = first; i < last; ++i) this.draw_lane(c, colors, this.lanes[i], y_of(i));
+    c.globalAlpha = 1;
     // Names of rows lie over bars that reach to the left of what is in sight.
     for (let i = first; i < last; ++i) {
       c.fillStyle = i % 2 ? colors.stripe : colors.bg;
