@@ -197,7 +197,7 @@ class Service {
       if (TRY(log_->next()).empty()) break;
     }
     Replay::Settings settings = options_.replaying;
-    settings.status = renderer_.wants_live();
+    settings.status = renderer_.draws();
     replay_.emplace(std::move(settings), system_clock(),
                     Replay::Callbacks{[this] { return log_->next(); },
                                       [this](std::string_view packed) { record(packed); },
