@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/past.h"
+#include "cli/place.h"
 #include "model/actions.h"
 
 namespace sluice::cli {

@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "cli/ask.h"
+#include "cli/place.h"
 #include "wire/hello.h"
 #include "wire/record_reader.h"
 

@@ -10,6 +10,7 @@
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/history_text.h"
+#include "cli/place.h"
 #include "history/outline.h"
 #include "wire/events.h"
 

@@ -271,6 +271,7 @@ class Service {
   // What is wanted of live events comes and goes. One that can't be subscribed to leaves what is
   // shown less complete, and nothing else.
   void subscribe() {
+    if (!reader_) return;
     const std::string topic = over_ ? std::string() : renderer_.topic();
     if (topic == topic_) return;
     if (!topic_.empty()) (void)reader_->unsubscribe(topic_);
