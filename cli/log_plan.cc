@@ -8,6 +8,7 @@
 #include "cli/past.h"
 #include "cli/place.h"
 #include "model/actions.h"
+#include "model/states.h"
 
 namespace sluice::cli {
 
@@ -80,7 +81,8 @@ Result<LogPlan> plan_logs(const Invocation& invocation, const ElementLogCommand&
                          [&](const history::Element& one) { return one.name == name; });
         // One that was there before the run, and that nobody works on, has no further job.
         const bool may_come =
-            found != elements.end() && (!found->jobs.empty() || found->state != "cached");
+            found != elements.end() &&
+            (!found->jobs.empty() || found->state != text_of(model::ElementState::kCached));
         element.follows = element.follows || may_come;
       }
     }

@@ -2,8 +2,12 @@
 // and `log`.
 #include <charconv>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "cli/history_text.h"
 #include "cli/option_parser.h"
+#include "model/actions.h"
 
 namespace sluice::cli {
 
@@ -71,10 +75,14 @@ void Parser::add_past(CLI::App& session) {
                         {"sluice session what-ran --element 'libs/*' --json",
                          "Print all about the jobs of these elements"}});
   past_options(*ran, what_ran_);
+  Strings actions;  // whose jobs have records
+  for (const model::ActionTraits& traits : model::kActions) {
+    if (!traits.brief) actions.emplace_back(traits.name);
+  }
   once_each(
       ran->add_option("--action", what_ran_.actions, "Only jobs of this action; may be repeated"))
-      ->type_name("[track|pull|fetch|build|push|source-push]")
-      ->check(one_of("--action", {"track", "pull", "fetch", "build", "push", "source-push"}));
+      ->type_name(fmt::format("[{}]", fmt::join(actions, "|")))
+      ->check(one_of("--action", actions));
   once_each(ran->add_option("--element", what_ran_.elements,
                             "Only jobs of this element, or of those that match this pattern; may "
                             "be repeated"))

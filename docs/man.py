@@ -103,14 +103,14 @@ class Page:
                 self.lines.append(".SH DESCRIPTION")
                 started, previous = True, "head"
             if lines[0].startswith("    "):
-                self.code(lines)
+                self.code(lines, previous)
                 previous = "code"
             else:
                 self.text(lines, previous)
                 previous = "text"
 
-    def code(self, lines):
-        self.lines += [".PP", ".in +4n", ".nf"]
+    def code(self, lines, previous):
+        self.lines += ([] if previous == "head" else [".PP"]) + [".in +4n", ".nf"]
         for line in lines:
             line = escaped(line[4:], True)
             self.lines.append(("\\&" if line[:1] in ("", ".", "'") else "") + line)

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "model/actions.h"
+#include "model/states.h"
 
 namespace sluice::renderer {
 
@@ -74,7 +75,9 @@ void StatusMaker::run_started(const wire::Event& event) {
   for (const wire::ElementSection& element : *event.elements) {
     elements_.emplace(element.name, names_.size());
     names_.push_back(element.name);
-    if (element.state == "cached" || element.state == "junction") done_.insert(element.name);
+    if (element.state == text_of(model::ElementState::kCached) ||
+        element.state == text_of(model::ElementState::kJunction))
+      done_.insert(element.name);
   }
   if (event.plan && event.plan->dependencies.size() == names_.size())
     dependencies_ = event.plan->dependencies;

@@ -7,6 +7,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/threads.h"
+#include "base/try.h"
+
 namespace sluice::collect {
 
 namespace {
@@ -28,7 +31,7 @@ Result<std::unique_ptr<Delivery>> Delivery::create(wire::Reactor& reactor, Desti
   raw->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!raw->wake_) return fail_errno(errno, "eventfd");
   reactor.on_fd(raw->wake_.get(), POLLIN, [raw](short) { raw->take_result(); });
-  raw->thread_ = std::thread([raw] { raw->work(); });
+  raw->thread_ = TRY(start_thread([raw] { raw->work(); }));
   return delivery;
 }
 
@@ -38,7 +41,7 @@ Delivery::~Delivery() {
     end_ = true;
   }
   work_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   reactor_.remove_fd(wake_.get());
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/threads.h"
 #include "base/try.h"
 #include "renderer/arguments.h"
 #include "renderer/metrics/figures.h"
@@ -92,7 +93,7 @@ class Server {
     server->place_ =
         fmt::format("http://{}:{}/metrics",
                     host.find(':') == std::string::npos ? host : "[" + host + "]", bound);
-    server->thread_ = std::thread([&http] { http.listen_after_bind(); });
+    server->thread_ = TRY(start_thread([&http] { http.listen_after_bind(); }));
     return server;
   }
   ~Server() {

@@ -16,7 +16,7 @@ STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 OTHER_MEANINGS = {
     "kinds of sources": {
         ("cli/elements_json.cc", "workspace"): "a field of `show --json`",
-        ("cli/option_verbs.cc", "workspace"): "a verb",
+        ("cli/source_verbs.cc", "workspace"): "a verb",
         ("cli/remotes.cc", "remote"): "a domain of errors",
         ("cli/runner_commands.cc", "remote"): "a field of `runner list --json`",
         ("cli/sbom.cc", None): "media of source info",
@@ -40,6 +40,7 @@ OTHER_MEANINGS = {
     "actions": {
         ("cli/", "build"): "a verb; dependencies to build with",
         ("cli/option_verbs.cc", None): "verbs",
+        ("cli/source_verbs.cc", None): "verbs",
         ("cli/remotes.cc", "check"): "a verb of sluice-remote",
         ("cli/remote_option.cc", "push"): "a key of a remote",
         ("loader/snapshot_request.cc", "build"): "dependencies to build with",
@@ -59,6 +60,7 @@ OTHER_MEANINGS = {
         ("wire/messages.h", "check"): "a field",
         ("wire/messages.h", "track"): "a field",
         ("wire/model_fields.h", "push"): "a field",
+        ("renderer/trace/otlp.cc", "build"): "a word of the conventions for CI/CD",
     },
     "states of elements": {
         ("cli/elements_json.cc", "junction"): "a field of `show --json`",
@@ -76,8 +78,11 @@ OTHER_MEANINGS = {
         ("model/states.h", None): "the table",
         ("project/read_ahead.cc", "junction"): "a key of dependencies",
         ("remote/", "unsupported"): "a reason of errors",
+        ("cli/history_json.cc", "failed"): "a field of `session summary --json`",
         ("renderer/calm_lines.cc", "failed"): "how a run has ended",
+        ("renderer/metrics/figures.cc", None): "values of labels",
         ("renderer/tally.cc", None): "words of a summary",
+        ("scheduler/session_model.cc", "cached"): "where what an element needs came from",
         ("scheduler/session_model.cc", "failed"): "a reason of errors",
         ("wire/", None): "fields",
     },

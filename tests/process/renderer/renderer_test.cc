@@ -214,7 +214,7 @@ TEST_CASE("each style shows a session to its end") {
   Running piped = start(session, {"--json-log", fifo});
   UniqueFd reader(::open(fifo.c_str(), O_RDONLY | O_CLOEXEC));
   Terminal terminal(100, 200);
-  Running tty = start(session, {"--no-colors"}, terminal.slave.get());
+  Running tty = start(session, {"--style", "tty", "--no-colors"}, terminal.slave.get());
 
   const auto events = golden_events("2-null.events.jsonl");
   for (std::size_t i = 0; i + 1 < events.size(); ++i) publisher.publish(events[i]);
