@@ -78,7 +78,7 @@ class Past(Gates, SluiceTest):
         self.assertIn("has started no job", self.session("replay", "--skip-to", "app.bst", status=1).stderr)
 
         # On a terminal the status area is there, made of the records.
-        replay = self.start("session", "replay", "--max-pause", "1s", "--speed", "2", id, cwd=self.at, pty=True)
+        replay = self.start("session", "replay", "--style", "tty", "--max-pause", "1s", "--speed", "2", id, cwd=self.at, pty=True)
         self.assertEqual(replay.wait(), 0, replay)
         self.assertIn("Built", replay.stdout)
 

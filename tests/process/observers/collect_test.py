@@ -349,7 +349,7 @@ class CollectTest(Gates, SluiceTest):
         self.write("bin/notify-send", "#!/bin/sh\nfor i; do echo \"$i\"; done >> %s\n" % out, 0o755)
         env = {"PATH": os.path.join(self.directory, "bin") + ":" + self.env["PATH"]}
         self.start("collect", "notify", "--after", "0", cwd=self.at, env=env)
-        build = self.start("build", "bad.bst", cwd=self.at, pty=True)
+        build = self.start("--style", "tty", "build", "bad.bst", cwd=self.at, pty=True)
         self.wait_until(lambda: os.path.exists(out) and "waits for an answer" in open(out, encoding="utf-8").read(), "the question")
         build.write("quit\n")
         build.wait()
