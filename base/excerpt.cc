@@ -84,9 +84,10 @@ std::string excerpt(std::string_view line, std::uint32_t number, std::uint32_t c
     if (i < mark) at += cells[i].width;
   }
   if (end < cells.size()) shown += "…";
-  while (shown.ends_with(' ')) shown.pop_back();
-  return fmt::format("{}{}\n{}| {}^\n", gutter, shown, std::string(gutter.size() - 2, ' '),
-                     std::string(at, ' '));
+  const std::string below = std::string(gutter.size() - 2, ' ') + "| " + std::string(at, ' ');
+  std::string above = gutter + shown;
+  while (above.ends_with(' ')) above.pop_back();
+  return above + "\n" + below + "^\n";
 }
 
 std::string_view line_of(std::string_view text, std::uint32_t number) {

@@ -9,7 +9,7 @@ using namespace sluice;
 TEST_CASE("a line and a mark below it") {
   CHECK(excerpt("  type: biuld", 6, 8, 80) == "    6 |   type: biuld\n      |         ^\n");
   CHECK(excerpt("kind: stack\r\n", 12, 0, 80) == "    12 | kind: stack\n       | ^\n");
-  CHECK(excerpt("", 1, 0, 80) == "    1 | \n      | ^\n");
+  CHECK(excerpt("", 1, 0, 80) == "    1 |\n      | ^\n");
   // A file may have become shorter.
   CHECK(excerpt("abc", 1, 99, 80) == "    1 | abc\n      |    ^\n");
 }

@@ -101,11 +101,12 @@ TEST_CASE("the examples are commands that the parser takes, each of its verb") {
       INFO(example.command);
       CHECK(seen.insert(example.command).second);
       CHECK_FALSE(example.what.empty());
-      const CommandLine line = parse_command_line(words_of(example.command));
+      const Strings words = words_of(example.command);
+      const CommandLine line = parse_command_line(words);
       INFO(line.output);
       CHECK(line.status == kSuccess);
-      // Only `help` has no command.
-      CHECK((line.command.has_value() || command.path == "sluice help"));
+      // Only `help` is answered by the parser.
+      CHECK((line.command.has_value() || words.front() == "help"));
       const std::string verb = line.command ? "sluice " + line.verb : "sluice help";
       // A group's are those of its verbs.
       CHECK((verb + " ").starts_with(command.path + " "));
@@ -195,13 +196,10 @@ TEST_CASE("options on the wrong side of the verb") {
     const auto line = text.rfind('\n', text.size() - 2);
     return text.substr(line + 1, text.size() - line - 2);
   };
-  ::setenv("COLUMNS", "200", 1);
   CHECK(last_line({"source", "fetch", "--builders", "4"}) ==
-        "'--builders' is an option of 'sluice' and stands before the verb: "
-        "sluice --builders ... source fetch");
+        "'--builders' stands before the verb: sluice --builders ... source fetch");
   CHECK(last_line({"--deps", "all", "build", "a.bst"}) ==
-        "'--deps' is an option of 'sluice build' and stands after that: sluice build --deps ...");
-  ::unsetenv("COLUMNS");
+        "'--deps' stands after the verb: sluice build --deps ...");
   CHECK(last_line({"shell", "a.bst", "ls", "-l"}) ==
         "Options of a command come after '--': sluice shell app.bst -- ls -l");
   CHECK(last_line({"-o", "color=red", "show"}).find("--option") == std::string::npos);
@@ -216,7 +214,8 @@ TEST_CASE("of every option that has one value the last counts, though the first 
     if (option.type == "INTEGER" || option.type == "N" || option.type == "BYTE") return "3";
     if (option.type == "DURATION") return "15m";
     if (option.type == "tcp://HOST:PORT") return "tcp://localhost:7420";
-    return "/";
+    // An existing file, or a directory.
+    return option.names.front() == "-c" ? "/proc/self/stat" : "/";
   };
   std::size_t checked = 0, strict = 0;
   each_command(command_shape(), [&](const CommandShape& command) {

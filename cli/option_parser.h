@@ -167,7 +167,7 @@ class Parser {
   std::string usage_error(std::string_view message);
   void finish(CommandLine& line);
 
-  CLI::App app_;
+  Verb app_;
   bool version_ = false;
   GlobalOptions global_;
   BuildCommand build_;

@@ -116,7 +116,11 @@ std::string on_line_of_its_own(const std::string& text) { return text.empty() ? 
 
 }  // namespace
 
-Parser::Parser() : app_("Build and manipulate BuildStream projects", "sluice") {
+Parser::Parser()
+    : app_("sluice", "Build and manipulate BuildStream projects",
+           {{"sluice build app.bst", "Build app.bst and what it needs"},
+            {"sluice help source fetch", "Say what a verb does, and with which options"}},
+           nullptr) {
   app_.require_subcommand(0, 1);
   // The last value of an option that is given again counts, so that scripts can wrap commands with
   // defaults; lists add up.
@@ -210,10 +214,10 @@ std::string Parser::no_such_option(CLI::App* given, const std::string& option) {
   const auto elsewhere = [&](const std::string& which) -> std::string {
     for (const CLI::App* app : apps) {
       if (app == given || !has_option(*app, which)) continue;
-      const bool before = app == &app_;
-      return fmt::format("'{}' is an option of '{}' and stands {}: {} {} ...{}", which,
-                         path_of(app), before ? "before the verb" : "after that", path_of(app),
-                         which, before ? path_of(apps.back()).substr(app_.get_name().size()) : "");
+      if (app == &app_)
+        return fmt::format("'{0}' stands before the verb: {1} {0} ...{2}", which, path_of(app),
+                           path_of(apps.back()).substr(app_.get_name().size()));
+      return fmt::format("'{0}' stands after the verb: {1} {0} ...", which, path_of(app));
     }
     return {};
   };

@@ -191,7 +191,7 @@ class Completion(SluiceTest):
 
     def completed(self, shell):
         """A verb, the value of an option in the same word and an element, by Tab; what came of it is run."""
-        self.typed(shell, "\x15sluice sho\t--deps=n\t -f 'is:%{name}' ta\t\n", "is:target.bst")
+        self.typed(shell, "\x15sluice --no-col\tsho\t--deps=n\t -f 'is:%{name}' ta\t\n", "is:target.bst")
         shell.write("exit\n")
         self.assertEqual(shell.wait(), 0)
 
@@ -200,8 +200,11 @@ class Completion(SluiceTest):
         self.typed(shell, "sluice source \t\t", "fetch     (Fetch sources in a pipeline)", "track     (Track new source references)")
         self.completed(shell)
 
+    # What zsh looks through for all the programs that there may be takes it a while.
+    ZSH = "autoload -U compinit; fpath=(%s ${(M)fpath:#*Completion(|/Base|/Zsh)} ${fpath:#*Completion*}); compinit -D"
+
     def test_zsh_on_a_terminal(self):
-        shell = self.shell("zsh", "-f", "-i", source="autoload -U compinit; compinit -D; . %s/completion.zsh" % SCRIPTS)
+        shell = self.shell("zsh", "-f", "-i", source=self.ZSH % "" + "; . %s/completion.zsh" % SCRIPTS)
         self.typed(shell, "sluice source \t", "-- Fetch sources in a pipeline", "-- Track new source references")
         self.completed(shell)
 
@@ -209,7 +212,7 @@ class Completion(SluiceTest):
         functions = os.path.join(self.directory, "functions")
         os.makedirs(functions)
         shutil.copy(os.path.join(SCRIPTS, "completion.zsh"), os.path.join(functions, "_sluice"))
-        shell = self.shell("zsh", "-f", "-i", source="fpath=(%s $fpath); autoload -U compinit; compinit -D" % functions)
+        shell = self.shell("zsh", "-f", "-i", source=self.ZSH % functions)
         self.typed(shell, "sluice source \t", "-- Fetch sources in a pipeline")
         self.completed(shell)
 

@@ -65,7 +65,7 @@ MISTAKES = [
     (".", "sluice show missing.bst"),
     (".", "sluice show tab.bst"),
     (".", "sluice show list.bst"),
-    (".", "sluice build deep.bst"),
+    (".", "sluice show deep.bst"),
     ("..", "sluice show hello.bst"),
 ]
 
