@@ -237,8 +237,12 @@ Load load(const History& history, const Run& run) {
     const Job& job = history.jobs[index];
     if (!is_build(job) || job.started == 0) continue;
     out.busy += job.duration;
+    // That a build has ended is heard a while later, when its place may have another one.
+    const std::int64_t heard = job.ended != 0 ? job.ended : history.newest;
+    const std::int64_t end =
+        std::min(heard, job.started + job.duration + history.paused_between(job.started, heard));
     changes.emplace_back(job.started, 1);
-    changes.emplace_back(job.ended != 0 ? job.ended : history.newest, -1);
+    changes.emplace_back(end, -1);
   }
   // Of what happens in one moment, the end of a build comes first.
   std::sort(changes.begin(), changes.end());
