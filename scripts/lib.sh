@@ -17,6 +17,31 @@ die() {
   exit 1
 }
 
+# said_while LOG WHAT COMMAND...: runs it, with its output in LOG; every few seconds it is said how far that is. Its status is COMMAND's.
+said_while() {
+  local log=$1 what=$2 ticker status=0
+  shift 2
+  : >"$log"
+  (while sleep 8; do say "$what: $(tail -c 2000 "$log" | tr '\r' '\n' | grep . | tail -n 1 | tr -cd '[:print:]' | cut -c -100)"; done) &
+  ticker=$!
+  "$@" >>"$log" 2>&1 || status=$?
+  kill "$ticker" 2>/dev/null || true
+  wait "$ticker" 2>/dev/null || true
+  return "$status"
+}
+
+# with_apt LOG WHAT COMMAND...: as said_while; while another apt or dpkg is at work it waits, ten minutes at most.
+with_apt() {
+  local log=$1 tries=0
+  until said_while "$@"; do
+    grep -q -e 'Could not get lock' -e 'Unable to acquire' -e 'Unable to lock' "$log" || return 1
+    tries=$((tries + 1))
+    [ "$tries" -le 120 ] || return 1
+    [ $((tries % 2)) = 0 ] || say "waits for another apt: $(grep -m 1 -e 'Could not get lock' -e 'Unable to' "$log" | cut -c -100)"
+    sleep 5
+  done
+}
+
 # install_packages [MORE...]: installs those of scripts/packages, and MORE, that are not installed, and says which.
 install_packages() {
   local wanted missing as_root=()
@@ -37,15 +62,16 @@ install_packages() {
     command -v sudo >/dev/null || die "needs root, or sudo, for: apt-get install --no-install-recommends $missing"
     as_root=(sudo)
   fi
-  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -q -o DPkg::Lock::Timeout=300)
-  "${apt[@]}" update
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q) log
+  log=$(mktemp)
   # shellcheck disable=SC2086
-  "${apt[@]}" install --yes --no-install-recommends $missing >"${TMPDIR:-/tmp}/sluice-apt-$$.log" 2>&1 || {
-    tail -n 30 "${TMPDIR:-/tmp}/sluice-apt-$$.log" >&2
-    rm -f "${TMPDIR:-/tmp}/sluice-apt-$$.log"
+  with_apt "$log" "apt-get update" "${apt[@]}" update &&
+    with_apt "$log" "apt-get install" "${apt[@]}" install --yes --no-install-recommends $missing || {
+    tail -n 30 "$log" >&2
+    rm -f "$log"
     die "apt-get could not install them"
   }
-  rm -f "${TMPDIR:-/tmp}/sluice-apt-$$.log"
+  rm -f "$log"
   # Servers are for tests, which start their own: as a service of this machine none shall run that wasn't there before.
   local server
   for server in openssh-server=ssh lighttpd=lighttpd; do
@@ -74,7 +100,7 @@ build() {
   if [ ! -f "$folder/build.ninja" ] || [ CMakePresets.json -nt "$folder/build.ninja" ]; then
     say "configuring $folder"
     mkdir -p "$folder"
-    if ! cmake --preset "$1" >"$folder/configure.log" 2>&1; then
+    if ! said_while "$folder/configure.log" "configuring $folder" cmake --preset "$1"; then
       cat "$folder/configure.log" >&2
       # Half a configuration must not pass for a whole one.
       rm -f "$folder/build.ninja"
@@ -85,7 +111,7 @@ build() {
   say "building $folder"
   if [ -t 1 ]; then
     ninja -C "$folder"
-  elif ! ninja -C "$folder" >"$folder/build.log" 2>&1; then
+  elif ! said_while "$folder/build.log" "building $folder" ninja -C "$folder"; then
     # Not on a terminal: what went wrong, without the thousand lines of what went well.
     grep -v '^\[[0-9]*/[0-9]*\] ' "$folder/build.log" >&2 || cat "$folder/build.log" >&2
     die "ninja failed"
