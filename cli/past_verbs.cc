@@ -118,7 +118,9 @@ void Parser::add_past(CLI::App& session) {
       "Without an ID: the newest session of this project, or else the newest of all. Of "
       "one that runs: what has been until now.\n");
   replay->add_option("id", replay_.id)->type_name("ID");
-  choice(*replay, "--style", replay_.style, {"tty", "plain", "json"},
+  Strings styles = style_names();
+  styles.emplace_back("json");
+  choice(*replay, "--style", replay_.style, styles,
          "How it is shown (default: tty on a terminal, else plain)");
   last_checked(value(*replay, "--speed", replay_.speed, "N",
                      "So many times as fast as it was, or 'max': without waiting (default: 1)"),
