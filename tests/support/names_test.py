@@ -16,7 +16,7 @@ STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 OTHER_MEANINGS = {
     "kinds of sources": {
         ("cli/elements_json.cc", "workspace"): "a field of `show --json`",
-        ("cli/option_verbs.cc", "workspace"): "a verb",
+        ("cli/source_verbs.cc", "workspace"): "a verb",
         ("cli/remotes.cc", "remote"): "a domain of errors",
         ("cli/runner_commands.cc", "remote"): "a field of `runner list --json`",
         ("elements/remote_executor.cc", "remote"): "a domain of errors",
@@ -38,6 +38,7 @@ OTHER_MEANINGS = {
     "actions": {
         ("cli/", "build"): "a verb; dependencies to build with",
         ("cli/option_verbs.cc", None): "verbs",
+        ("cli/source_verbs.cc", None): "verbs",
         ("cli/remote_option.cc", "push"): "a key of a remote",
         ("loader/snapshot_request.cc", "build"): "dependencies to build with",
         ("loader/store_access.cc", "build"): "dependencies to build with",
