@@ -30,7 +30,7 @@ class Outliving(Gates, SluiceTest):
     def started(self):
         session = self.session("start").stdout.strip()
         self.assertEqual(self.sessions(), [session])
-        self.assertRegex(self.session("list").stdout, session + " +active +session")
+        self.assertRegex(self.session("list").stdout, session + r" +active +- +session")
         return session
 
     def state_of(self, session):
