@@ -35,8 +35,10 @@ std::string element_path(const std::string& project) {
   return path != nullptr && path->is_scalar() ? join(project, path->text) : project;
 }
 
+}  // namespace
+
 // Errors name files from the project's directory, elements from where these are.
-std::string path_of(const std::string& name, const std::string& directory) {
+std::string file_of_place(const std::string& name, const std::string& directory) {
   if (name.starts_with('/')) return is_readable_file(name) ? name : "";
   const std::string project = find_project(directory);
   if (project.empty()) return {};
@@ -47,8 +49,6 @@ std::string path_of(const std::string& name, const std::string& directory) {
   }
   return {};
 }
-
-}  // namespace
 
 std::string find_project(std::string directory) {
   while (!directory.empty()) {
@@ -61,7 +61,7 @@ std::string find_project(std::string directory) {
 
 std::string place_text(const Provenance& place, const std::string& directory) {
   if (!place.known() || place.line == 0) return {};
-  const std::string path = path_of(place.file, directory);
+  const std::string path = file_of_place(place.file, directory);
   if (path.empty()) return {};
   const auto text = read_file(path);
   if (!text) return {};

@@ -77,6 +77,8 @@ void Report::error(const Error& error) {
     Error shown = told(error);
     shown.message = clean(shown.message);
     shown.detail = clean(shown.detail);
+    if (auto file = file_of_place(shown.provenance.file, directory_); !file.empty())
+      shown.provenance.file = std::move(file);
     tell(workflow_error(shown, clean(shown.introduction), directory_, workspace_));
   }
   record_error(error);

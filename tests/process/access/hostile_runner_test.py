@@ -135,7 +135,7 @@ class HostileRunner(Gates, AccessTest):
             name, *rest = link.recv_multipart()
             if name == b"HEARTBEAT":
                 self.say(link, b"HEARTBEAT", running=self.in_hand)
-            elif name != b"":
+            elif name not in (b"", b"WATCH"):
                 return name, msgpack.unpackb(rest[0])
 
     def gets_job(self):
