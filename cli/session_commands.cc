@@ -166,10 +166,10 @@ int run_session_attach(Invocation& invocation, const SessionAttachCommand& comma
     const auto ended = find_session(command.id);
     if (ended && !ended->alive) return show_ended(invocation, *ended, command.style);
   }
-  auto session = chosen_session(invocation, command.id);
-  if (!session) return failed(invocation, session.error());
   auto style = style_named(invocation, command.style);
   if (!style) return failed(invocation, style.error());
+  auto session = chosen_session(invocation, command.id);
+  if (!session) return failed(invocation, session.error());
   return Attachment(invocation, std::move(*style)).run(*session);
 }
 

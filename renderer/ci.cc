@@ -158,6 +158,10 @@ class Ci final : public Renderer {
       told.message = clean(error.message);
       told.detail = clean(event.detail);
       told.provenance = {clean_line(error.file), error.line, error.column};
+      // An element's errors name it as its project does.
+      if (auto file = element_file(told.provenance.file);
+          told.provenance.file.ends_with(".bst") && !file.empty())
+        told.provenance.file = std::move(file);
       output_.add(workflow_error(told, clean_line(event.text), here(), settings_.workspace));
     } else if (event.level == "warn") {
       output_.add(workflow_command(
@@ -218,8 +222,8 @@ class Ci final : public Renderer {
   std::string element_file(const std::string& name) const {
     if (name.find(':') != std::string::npos || name.find("..") != std::string::npos) return {};
     for (const char* below : {"/elements/", "/"}) {
-      const std::string path = directory_ + below + name;
-      if (!directory_.empty() && ::access(path.c_str(), F_OK) == 0) return path;
+      const std::string path = here() + below + name;
+      if (!here().empty() && ::access(path.c_str(), F_OK) == 0) return path;
     }
     return {};
   }

@@ -48,8 +48,9 @@ class Mistakes(SluiceTest):
                     if verb == "build":
                         steps, _, told = told.partition(" FAILURE Loading elements\n\n")
                         self.assertIn(" START   Loading elements\n", steps)
-                    # Below the error Sluice shows the line, which BuildStream doesn't.
+                    # Below the error Sluice shows the line, and says what may have been meant, which BuildStream doesn't.
                     told = re.sub(r"\n\n +[0-9]+ \| [^\n]*\n +\| +\^", "", told)
+                    told = re.sub(r"\n+ *Did you mean [^\n]*", "", told)
                     self.assertEqual(told, message)
         self.assert_nothing_left()
 

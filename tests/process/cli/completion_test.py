@@ -63,7 +63,7 @@ CASES = [
 ]
 # Words that Sluice offers and bst doesn't have.
 OWN = {
-    "query ", "why ", "explain ", "sbom ", "diff ", "--check ", "session ", "runner ", "store ", "--listen ", "--advertise ", "--join-files ", "--join-expires ", "--allow-skew ", "--jobserver ", "--no-jobserver ", "--json-log ", "--style ", "--quiet ", "--session ", "--detach ",
+    "query ", "why ", "collect ", "log ", "metrics ", "report ", "trace ", "web ", "explain ", "sbom ", "diff ", "--check ", "session ", "runner ", "store ", "--listen ", "--advertise ", "--join-files ", "--join-expires ", "--allow-skew ", "--jobserver ", "--no-jobserver ", "--json-log ", "--style ", "--quiet ", "--session ", "--detach ",
 }
 
 
@@ -108,7 +108,7 @@ class Completion(SluiceTest):
 
     def test_what_only_sluice_has(self):
         self.assertIn("query ", self.answer("sluice ", 1))
-        self.assertEqual(self.answer("sluice session s", 2), ["start ", "stop ", "suspend "])
+        self.assertEqual(self.answer("sluice session s", 2), ["start ", "stop ", "summary ", "suspend "])
         self.assertEqual(self.answer("sluice why ta", 2, "project"), ["target.bst "])
         self.assertEqual(self.answer("sluice build --session ", 3, "project"), [])
         session = self.sluice("session", "start", cwd=os.path.join(self.at, "project")).stdout.split()[-1]
@@ -162,7 +162,7 @@ class Completion(SluiceTest):
         self.assertIn(["none ", "No dependencies, just the element itself"], self.described("sluice build --deps ", 3))
         self.assertEqual(self.described("sluice show t", 2, "project"), [["target.bst "]])
         session = self.sluice("session", "start", cwd=os.path.join(self.at, "project")).stdout.split()[-1]
-        self.assertEqual(self.described("sluice session stop ", 3), [[session + " ", "session start, " + os.path.join(self.at, "project")]])
+        self.assertEqual(self.described("sluice session stop ", 3), [[session + " ", "session, " + os.path.join(self.at, "project")]])
         self.sluice("session", "stop", session)
         self.assert_nothing_left()
 
