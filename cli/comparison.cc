@@ -51,38 +51,37 @@ std::vector<std::string> unknown_parts() {
   return {"source", "config", "plugin-version", "fatal-warnings"};
 }
 
-namespace {
-
-void compare_dependencies(const ArtifactInfo& before, const ArtifactInfo& after, Comparison& out) {
+std::vector<DependencyChange> compare_dependencies(
+    const std::vector<store::ArtifactInfo::Dependency>& before, const std::vector<BuiltWith>& now) {
   using Name = std::pair<std::string_view, std::string_view>;
-  std::map<Name, const ArtifactInfo::Dependency*> old;
-  for (const auto& each : before.build_deps) old.emplace(Name(each.project, each.element), &each);
+  std::vector<DependencyChange> out;
+  std::map<Name, const store::ArtifactInfo::Dependency*> old;
+  for (const auto& each : before) old.emplace(Name(each.project, each.element), &each);
   std::vector<Name> order;  // of those that both have
-  for (const auto& each : after.build_deps) {
-    const auto known = old.find({each.project, each.element});
+  for (const BuiltWith& each : now) {
+    const auto known = old.find({each.project, each.name});
     if (known == old.end()) {
-      out.dependencies.push_back({each.element, "added", "", each.key});
+      out.push_back({std::string(each.shown), "added", "", std::string(each.key)});
       continue;
     }
     order.push_back(known->first);
     if (known->second->key != each.key)
-      out.dependencies.push_back({each.element, "key", known->second->key, each.key});
+      out.push_back({std::string(each.shown), "key", known->second->key, std::string(each.key)});
   }
   std::vector<Name> kept = order;
   std::sort(kept.begin(), kept.end());
   std::vector<Name> old_order;
-  for (const auto& each : before.build_deps) {
+  for (const auto& each : before) {
     const Name name(each.project, each.element);
     if (std::binary_search(kept.begin(), kept.end(), name)) {
       old_order.push_back(name);
     } else {
-      out.dependencies.push_back({each.element, "removed", each.key, ""});
+      out.push_back({each.element, "removed", each.key, ""});
     }
   }
-  if (order != old_order) out.dependencies.push_back({"", "order", "", ""});
+  if (order != old_order) out.push_back({"", "order", "", ""});
+  return out;
 }
-
-}  // namespace
 
 Result<Comparison> compare_artifacts(const store::Cas& cas, const ArtifactInfo& before,
                                      const ArtifactInfo& after, const model::ElementBody* now) {
@@ -91,7 +90,10 @@ Result<Comparison> compare_artifacts(const store::Cas& cas, const ArtifactInfo& 
   auto inputs = TRY(kept_inputs(cas, after));
   out.inputs_kept = old_inputs && inputs;
   out.same_weak_key = before.weak_key == after.weak_key;
-  compare_dependencies(before, after, out);
+  std::vector<BuiltWith> now_with;
+  for (const auto& each : after.build_deps)
+    now_with.push_back({each.project, each.element, each.element, each.key});
+  out.dependencies = compare_dependencies(before.build_deps, now_with);
   if (out.same_weak_key) return out;
   if (out.inputs_kept) {
     const model::ElementBody nobody;

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -54,6 +55,17 @@ std::vector<Change> compare_meta(const store::ArtifactMeta& before,
                                  const std::vector<std::string>& nocache);
 // The parts of a key that compare_meta() says nothing of.
 std::vector<std::string> unknown_parts();
+
+// What an element is built with now, or what a later artifact was built with.
+struct BuiltWith {
+  std::string_view project, name;  // in its project
+  std::string_view shown;          // what people are told of it
+  std::string_view key;
+};
+// What of that differs from what an artifact was built with: dependencies and their keys, or else
+// their order alone.
+std::vector<DependencyChange> compare_dependencies(
+    const std::vector<store::ArtifactInfo::Dependency>& before, const std::vector<BuiltWith>& now);
 
 // Two artifacts, perhaps of two elements. `now`: the element that `after` is of, for the names of
 // fields of its sources; null when nobody knows it.

@@ -177,7 +177,7 @@ class Explainer {
     auto inputs = TRY(kept_inputs(states_.cas(), artifact));
     out.inputs_kept = inputs.has_value();
     out.same_weak_key = artifact.weak_key == element.keys.weak;
-    compare_dependencies(index, artifact, out);
+    out.dependencies = changed_build_dependencies(index, artifact);
     // All that an element says itself is in its weak key.
     if (out.same_weak_key) return out;
     auto body = TRY(wire::unpack_body(element.body));
@@ -213,38 +213,15 @@ class Explainer {
     return out;
   }
 
-  void compare_dependencies(ElementIndex index, const ArtifactInfo& artifact, Comparison& out) {
-    using Name = std::pair<std::string_view, std::string_view>;
-    std::map<Name, const ArtifactInfo::Dependency*> before;
-    for (const auto& each : artifact.build_deps)
-      before.emplace(Name(each.project, each.element), &each);
-    std::vector<Name> order;  // of those that were there before
+  std::vector<DependencyChange> changed_build_dependencies(ElementIndex index,
+                                                           const ArtifactInfo& artifact) {
+    std::vector<BuiltWith> now;
     for (const ElementIndex below : build_closure(index)) {
       const Element& dependency = snapshot_.elements[below];
-      const auto known =
-          before.find({snapshot_.projects[dependency.project].name, dependency.name});
-      if (known == before.end()) {
-        out.dependencies.push_back({dependency.full_name, "added", "", dependency.keys.full});
-        continue;
-      }
-      order.push_back(known->first);
-      if (known->second->key != dependency.keys.full) {
-        out.dependencies.push_back(
-            {dependency.full_name, "key", known->second->key, dependency.keys.full});
-      }
+      now.push_back({snapshot_.projects[dependency.project].name, dependency.name,
+                     dependency.full_name, dependency.keys.full});
     }
-    std::vector<Name> kept = order;
-    std::sort(kept.begin(), kept.end());
-    std::vector<Name> old_order;
-    for (const auto& each : artifact.build_deps) {
-      const Name name(each.project, each.element);
-      if (std::binary_search(kept.begin(), kept.end(), name)) {
-        old_order.push_back(name);
-      } else {
-        out.dependencies.push_back({each.element, "removed", each.key, ""});
-      }
-    }
-    if (order != old_order) out.dependencies.push_back({"", "order", "", ""});
+    return compare_dependencies(artifact.build_deps, now);
   }
 
   struct ChangedDependency {

@@ -41,7 +41,7 @@ std::string last_line(const std::string& path) {
       ::pread(fd.get(), tail.data(), tail.size(), info.st_size - static_cast<off_t>(tail.size()));
   if (n <= 0) return {};
   tail.resize(static_cast<std::size_t>(n));
-  // Character by character of UTF-8: the first may be cut, and clean() says so.
+  // The tail may begin within a character, which clean() shows as U+FFFD.
   for (std::string_view rest = tail; !rest.empty();) {
     const std::size_t end = rest.find_last_not_of("\r\n");
     if (end == std::string_view::npos) return {};

@@ -70,6 +70,7 @@ class Web(WebTest):
         self.assertTrue(any(each["k"] == "start" and each["e"] == "slow.bst" for each in before), before)
         self.kill("sluice-broker")
         late = self.stream(f"/s/{session}/events", position)
+        self.wait_until(lambda: late.has("status"), "a status of the broker that was started again")
         self.open_gate(1)
         self.assertEqual(build.wait(), 0)
         self.wait_until(lambda: late.has("over"), "the end")
@@ -80,7 +81,6 @@ class Web(WebTest):
         done = [each["e"] for each in after if each["k"] == "done"]
         # The first one may have been done before the stream began, or not.
         self.assertEqual([element for element in done if element != "first.bst"], ["slow.bst", "last.bst"])
-        self.assertTrue(late.has("status"), "no status came meanwhile")
         listed = json.loads(self.ask("GET", "/sessions")[2])["sessions"]
         self.assertEqual([each["id"] for each in listed], [session])
         self.assertFalse(listed[0]["alive"])
