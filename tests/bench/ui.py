@@ -1,26 +1,44 @@
 #!/usr/bin/python3
-"""What renderers cost the scheduler: the same build with none, one, five, a stopped one, and one whose terminal accepts nothing.
+"""What renderers and collectors cost the scheduler: the same build with none, with each kind, and with all of them at once.
 
-Each build runs in a session of its own from empty caches, started with `build --detach`, so that no
-renderer is there but those that are measured; these are attached before it starts, and stay. Measured
-is the processor time of the scheduler's threads from before the run to its end, and the run's time by its records.
-Rounds go through the variants in turn, forwards and backwards. `worst_ratio` is that of the medians of a
-variant with renderers to that without which is furthest from 1.
+Each build runs in a session of its own from empty caches, started with `build --detach`, so that nobody looks on
+but those that are measured; these are attached before it starts, and stay. Measured is the processor time of the
+scheduler's threads from before the run to its end, and the run's time by its records. Rounds go through the variants
+in turn, forwards and backwards. `all_ratio` is the median of `all` to that of `none`; `worst_ratio` the one furthest from 1.
 """
 
+import contextlib
+import http.client
 import os
 import pty
 import signal
+import socket
 import statistics
 import subprocess
 import sys
+import threading
+import urllib.parse
+import urllib.request
 
 import common
 from make_project import make_project
 from record_log import RecordLog
 
 DEADLINE = 120
-VARIANTS = ("none", "one", "five", "stopped", "deaf")
+PIPED = ("plain", "reader", "github", "gitlab")
+# What each variant attaches.
+VARIANTS = {
+    "none": (),
+    "calm": ("calm",),
+    "tty": ("tty",),
+    "five": ("tty",) * 5,
+    "stopped": ("stopped",),
+    "deaf": ("deaf",),
+    "web": ("web",),
+    "metrics": ("metrics",),
+    "collect": ("collect",),
+    "all": ("calm", "tty", *PIPED, "web", "metrics", "collect"),
+}
 
 
 def processor_time(pid):
@@ -47,34 +65,122 @@ def process_of(session, program):
     sys.exit("bench: session %s has no %s" % (session, program))
 
 
-class Screens:
-    """The renderers of one variant."""
+class Onlookers:
+    """The renderers and collectors of one variant, attached when this is made."""
 
-    def __init__(self, variant, session, environment, directory):
-        self.processes, self.masters = [], []
-        for _ in range({"none": 0, "five": 5}.get(variant, 1)):
-            master, slave = pty.openpty()
-            process = subprocess.Popen([os.path.join(directory, "sluice-renderer"), "--session", session, "--style", "tty",
-                                        "--width", "120", "--height", "40"], env=environment, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
-            os.close(slave)
-            self.processes.append(process)
-            self.masters.append(master)
+    def __init__(self, names, session, environment, directory):
+        self.session, self.environment, self.directory = session, environment, directory
+        self.processes, self.masters, self.sockets, self.threads = [], [], [], []
+        self.stop = threading.Event()
+        for name in names:
+            if name in ("calm", "tty", "stopped", "deaf"):
+                self.screen(name)
+            elif name in PIPED:
+                self.start("sluice-renderer", "--session", session, "--style", name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            else:
+                getattr(self, name)()
+
+    def start(self, program, *arguments, **where):
+        if program != "sluice-renderer":
+            program, arguments = "sluice", (program, *arguments)
+        process = subprocess.Popen([os.path.join(self.directory, program), *arguments], env=self.environment, stdin=subprocess.DEVNULL, **where)
+        self.processes.append(process)
+        return process
+
+    def thread(self, target):
+        self.threads.append(threading.Thread(target=target, daemon=True))
+        self.threads[-1].start()
+
+    def screen(self, name):
+        master, slave = pty.openpty()
+        process = self.start("sluice-renderer", "--session", self.session, "--style", "calm" if name == "calm" else "tty",
+                             "--width", "120", "--height", "40", stdout=slave, stderr=slave)
+        os.close(slave)
+        self.masters.append(master)
         # A renderer that has drawn its first frame is attached.
-        for master in self.masters:
-            os.read(master, 1)
-        self.readers = []
-        if variant == "stopped":
-            self.processes[0].send_signal(signal.SIGSTOP)
-        elif variant != "deaf":
+        os.read(master, 1)
+        if name == "stopped":
+            process.send_signal(signal.SIGSTOP)
+        elif name != "deaf":
             # The terminal is read by a process of its own, which does as little as can be.
-            self.readers = [subprocess.Popen(["cat"], stdin=master, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for master in self.masters]
+            self.processes.append(subprocess.Popen(["cat"], stdin=master, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def address(self, process):
+        return process.stdout.readline().split()[0]
+
+    def web(self):
+        """A page that is open: its stream of records, and that of its status."""
+        server = self.start("web", self.session, "--no-open", stdout=subprocess.PIPE, text=True)
+        parts = urllib.parse.urlsplit(self.address(server))
+        first = http.client.HTTPConnection(parts.netloc, timeout=DEADLINE)
+        first.request("GET", parts.path + "?" + parts.query)
+        cookie = first.getresponse().headers["Set-Cookie"].split(";")[0]
+        stream = http.client.HTTPConnection(parts.netloc, timeout=DEADLINE)
+        stream.request("GET", "/s/%s/events" % self.session, headers={"Cookie": cookie})
+        answer = stream.getresponse()
+        if answer.status != 200 or not answer.readline():
+            sys.exit("bench: the page has no stream: %d" % answer.status)
+        self.sockets += [first, stream]
+        self.thread(lambda: self.drain(answer.read1))
+
+    def metrics(self):
+        """Scraped each second."""
+        url = self.address(self.start("metrics", "--listen", "127.0.0.1:0", stdout=subprocess.PIPE, text=True))
+
+        def scrape():
+            with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
+                return self.session in answer.read().decode()
+
+        common.wait_for(scrape, DEADLINE) or sys.exit("bench: %s has nothing of the session" % url)
+
+        def scrape_on():
+            while not self.stop.wait(1):
+                scrape()
+
+        self.thread(scrape_on)
+
+    def collect(self):
+        """Records in JSON, to a server that reads them and does no more."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.sockets.append(server)
+        arrived = threading.Event()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        while connection.recv(1 << 16):
+                            arrived.set()
+
+        self.thread(serve)
+        self.start("collect", "ndjson", "tcp://127.0.0.1:%d" % server.getsockname()[1], "--session", self.session)
+        if not arrived.wait(DEADLINE):
+            sys.exit("bench: no record was collected")
+
+    @staticmethod
+    def drain(read):
+        with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
+            while read(1 << 16):
+                pass
 
     def close(self):
-        for process in self.processes + self.readers:
+        self.stop.set()
+        for process in self.processes:
             process.kill()
             process.wait()
+            if process.stdout:
+                process.stdout.close()
+        for each in self.sockets:
+            if isinstance(each, socket.socket):
+                # accept() goes on waiting when the socket is only closed.
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            each.close()
         for master in self.masters:
             os.close(master)
+        for thread in self.threads:
+            thread.join(DEADLINE)
 
 
 def one_build(work, project, variant, number):
@@ -82,7 +188,7 @@ def one_build(work, project, variant, number):
     session = work.run(environment, project, "session", "start")[1].strip()
     log = RecordLog(os.path.join(environment["XDG_STATE_HOME"], "sluice", "sessions", session, "records.log"))
     scheduler = process_of(session, "sluice-scheduler")
-    screens = Screens(variant, session, environment, os.path.dirname(work.command[0]))
+    onlookers = Onlookers(VARIANTS[variant], session, environment, os.path.dirname(work.command[0]))
     try:
         before = processor_time(scheduler)
         work.run(environment, project, "--builders", 2, "build", "--session", session, "--detach", "all.bst")
@@ -95,31 +201,37 @@ def one_build(work, project, variant, number):
             sys.exit("bench: the build ended in " + record["outcome"])
         return processor_time(scheduler) - before, record["elapsed"] / 1e9
     finally:
-        screens.close()
+        onlookers.close()
         work.run(environment, project, "session", "stop", session)
 
 
 def main():
-    arguments = common.parser(__doc__.split("\n", maxsplit=1)[0]).parse_args()
+    parser = common.parser(__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="of these only, none among them: %(default)s")
+    arguments = parser.parse_args()
+    chosen = arguments.variants.split(",")
+    if not set(chosen) <= set(VARIANTS) or "none" not in chosen or len(chosen) < 2:
+        parser.error("--variants: none, and others of " + ", ".join(VARIANTS))
     with common.Workplace(arguments.sluice) as work:
         project = work.join("project")
         make_project(project, elements=arguments.elements)
         print("ui: %d elements and their base, %d rounds, %s" % (arguments.elements, arguments.rounds, arguments.sluice), flush=True)
         one_build(work, project, "none", 0)  # warms the page cache
-        cpu, wall = {v: [] for v in VARIANTS}, {v: [] for v in VARIANTS}
+        cpu, wall = {v: [] for v in chosen}, {v: [] for v in chosen}
         number = 0
         for round_number in range(arguments.rounds):
-            for variant in VARIANTS if round_number % 2 == 0 else VARIANTS[::-1]:
+            for variant in chosen if round_number % 2 == 0 else chosen[::-1]:
                 number += 1
                 seconds, took = one_build(work, project, variant, number)
                 cpu[variant].append(seconds)
                 wall[variant].append(took)
-        for variant in VARIANTS:
-            print("%-8s scheduler: %s s; run: %s s"
-                  % (variant, common.spread(cpu[variant], "%.4f"), common.spread(wall[variant])), flush=True)
-        ratios = [statistics.median(cpu[v]) / statistics.median(cpu["none"]) for v in VARIANTS[1:]]
-        common.close("ui", worst_ratio=max(ratios, key=lambda ratio: abs(ratio - 1)),
-                     wall_stopped_ratio=statistics.median(wall["stopped"]) / statistics.median(wall["none"]),
+        base = statistics.median(cpu["none"])
+        ratios = {variant: statistics.median(cpu[variant]) / base for variant in chosen if variant != "none"}
+        for variant in chosen:
+            print("%-8s scheduler: %s s, %.3f of none; run: %s s"
+                  % (variant, common.spread(cpu[variant], "%.4f"), ratios.get(variant, 1), common.spread(wall[variant])), flush=True)
+        figures = {variant + "_ratio": ratios[variant] for variant in ("all",) if variant in ratios}
+        common.close("ui", worst_ratio=max(ratios.values(), key=lambda ratio: abs(ratio - 1)), **figures,
                      elements=arguments.elements, rounds=arguments.rounds)
 
 
