@@ -1,6 +1,6 @@
 """fault_test.py CLASS: what it is named after happens at random instants of a build (see faults.py): KillRunner, StopRunner, All.
 
-$SLUICE_FAULT_SEEDS (5) seeds from $SLUICE_FAULT_FIRST (1) on; `scripts/fault` runs more of them."""
+$SLUICE_FAULT_SEEDS (3) seeds from $SLUICE_FAULT_FIRST (1) on; `scripts/fault` runs more of them."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from faults import KINDS, Fault  # noqa: E402
 from sluice_test import main  # noqa: E402
 
 FIRST = int(os.environ.get("SLUICE_FAULT_FIRST", "1"))
-SEEDS = int(os.environ.get("SLUICE_FAULT_SEEDS", "5"))
+SEEDS = int(os.environ.get("SLUICE_FAULT_SEEDS", "3"))
 
 
 def one(how, process, seed):
