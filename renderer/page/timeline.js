@@ -27,7 +27,7 @@ class Timeline {
 
   legend() {
     const one = (name, text) => h("span", { class: "key" }, h("i", { class: "swatch " + name }), text);
-    return h("span", { class: "legend" }, one("build", "build"), one("fetch", "fetch"), one("pull", "pull, push"), one("failed", "failed"), one("critical", "critical path"), this.suspended_key = h("span", { class: "key" }, h("i", { class: "swatch suspended" }), "suspended"));
+    return h("span", { class: "legend" }, one("build", "build"), one("fetch", "fetch"), one("pull", "pull, push"), one("failed", "failed"), one("critical", "critical path"), this.suspended_key = h("span", { class: "key" }, h("i", { class: "swatch suspended" }), "nothing ran"));
   }
 
   get begin() { return this.model.started; }
@@ -55,6 +55,7 @@ class Timeline {
       slots.get(name).push(job);
     }
     this.lanes = [];
+    let named = null;
     for (const name of [...slots.keys()].sort()) {
       const jobs = slots.get(name).sort((a, b) => a.from - b.from);
       const [runner, slot] = name.split("\u0000");
@@ -67,7 +68,8 @@ class Timeline {
         row.end = job.to || Infinity;
       }
       for (const [index, row] of rows.entries()) {
-        this.lanes.push({ runner: index ? "" : runner || "?", slot: index ? "" : ` ${Number(slot) + 1}`, jobs: row.jobs });
+        this.lanes.push({ runner: runner === named ? "" : runner || "?", first: runner !== named, slot: index ? "" : String(Number(slot) + 1), jobs: row.jobs });
+        named = runner;
       }
     }
     this.space.style.height = this.height() + "px";
@@ -82,7 +84,7 @@ class Timeline {
   colors() {
     const style = getComputedStyle(this.node);
     const of = name => style.getPropertyValue("--" + name).trim();
-    return { fg: of("fg"), muted: of("muted"), line: of("line"), bg: of("bg"), stripe: of("panel"), build: of("bar-build"), fetch: of("bar-fetch"), pull: of("bar-pull"),
+    return { fg: of("fg"), muted: of("muted"), line: of("line"), bg: of("bg"), control: of("control"), stripe: of("panel"), build: of("bar-build"), fetch: of("bar-fetch"), pull: of("bar-pull"),
       failed: of("bar-failed"), on: of("on-bar"), critical: of("bar-critical"), suspended: of("bar-suspended"), focus: of("accent") };
   }
 
@@ -135,8 +137,7 @@ class Timeline {
     for (let i = first; i < last; ++i) {
       c.fillStyle = i % 2 ? colors.stripe : colors.bg;
       c.fillRect(0, y_of(i), this.gutter, this.row);
-      c.fillStyle = colors.muted;
-      c.fillText(this.fit_label(c, this.lanes[i], this.gutter - 8), 4, y_of(i) + this.row / 2);
+      this.draw_label(c, colors, this.lanes[i], y_of(i), i > 0);
     }
     c.restore();
     this.draw_axis(c, colors, shown);
@@ -204,8 +205,16 @@ class Timeline {
     return step < 1000 ? `${text}.${String(ms % 1000).padStart(3, "0")}` : text;
   }
 
-  // The slot tells rows apart: it is the runner's name that is cut.
-  fit_label(c, lane, room) { return this.fit(c, lane.runner, room - c.measureText(lane.slot).width) + lane.slot; }
+  // A runner's name is beside its first row alone, a slot's number beside each.
+  draw_label(c, colors, lane, y, apart) {
+    c.fillStyle = colors.muted;
+    const slot = c.measureText(lane.slot).width;
+    c.fillText(lane.slot, this.gutter - 6 - slot, y + this.row / 2);
+    c.fillText(this.fit(c, lane.runner, this.gutter - 14 - slot), 4, y + this.row / 2);
+    if (!lane.first || !apart) return;
+    c.fillStyle = colors.control;
+    c.fillRect(0, y, this.width, 1);
+  }
 
   fit(c, text, room) {
     if (c.measureText(text).width <= room) return text;
