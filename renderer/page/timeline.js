@@ -27,7 +27,7 @@ class Timeline {
 
   legend() {
     const one = (name, text) => h("span", { class: "key" }, h("i", { class: "swatch " + name }), text);
-    return h("span", { class: "legend" }, one("build", "build"), one("fetch", "fetch"), one("pull", "pull, push"), one("failed", "failed"), one("critical", "critical path"), this.suspended_key = h("span", { class: "key" }, h("i", { class: "swatch suspended" }), "nothing ran"));
+    return h("span", { class: "legend" }, one("build", "build"), one("fetch", "fetch"), one("pull", "pull, push"), one("failed", "failed"), one("critical", "critical path"), this.suspended_key = h("span", { class: "key" }, h("i", { class: "swatch suspended" }), "suspended"));
   }
 
   get begin() { return this.model.started; }
@@ -123,7 +123,8 @@ class Timeline {
     for (let i = first; i < last; ++i) {
       if (i % 2) { c.fillStyle = colors.stripe; c.fillRect(0, y_of(i), width, this.row); }
     }
-    for (let i = first; i < last; ++i) this.draw_lane(c, colors, this.lanes[i], y_of(i));
+    const labels = [];
+    for (let i = first; i < last; ++i) this.draw_lane(c, colors, this.lanes[i], y_of(i), labels);
     // Jobs that were suspended did nothing: it lies over them.
     c.fillStyle = colors.suspended;
     c.globalAlpha = 0.7;
@@ -133,6 +134,8 @@ class Timeline {
       if (right > left) c.fillRect(left, this.axis, Math.max(1, right - left), shown);
     }
     c.globalAlpha = 1;
+    c.fillStyle = colors.on;
+    for (const { text, x, y, room } of labels) c.fillText(this.fit(c, text, room), x, y);
     // Names of rows lie over bars that reach to the left of what is in sight.
     for (let i = first; i < last; ++i) {
       c.fillStyle = i % 2 ? colors.stripe : colors.bg;
@@ -143,7 +146,8 @@ class Timeline {
     this.draw_axis(c, colors, shown);
   }
 
-  draw_lane(c, colors, lane, y) {
+  // Names of jobs are added to `labels`.
+  draw_lane(c, colors, lane, y, labels) {
     const jobs = lane.jobs;
     const begin = this.begin + this.from, end = this.begin + this.view_to;
     // The first job that ends in sight: in a row each ends before the next begins.
@@ -166,10 +170,7 @@ class Timeline {
       c.globalAlpha = 1;
       if (this.critical.has(job)) { c.fillStyle = colors.critical; c.fillRect(left, y + this.row - 4, size, 3); }
       if (job === this.picked) { c.strokeStyle = colors.fg; c.lineWidth = 2; c.strokeRect(left, y + 2, size, this.row - 4); }
-      if (size > 34) {
-        c.fillStyle = colors.on;
-        c.fillText(this.fit(c, job.element, size - 8), left + 4, y + this.row / 2);
-      }
+      if (size > 34) labels.push({ text: job.element, x: left + 4, y: y + this.row / 2, room: size - 8 });
       drawn = right;
     }
   }

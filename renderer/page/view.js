@@ -62,6 +62,8 @@ class View {
     section("runners", "Runners", h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, ["Runner", "Machine", "Jobs", "Failed", "Lost", "Busy", ""].map((text, index) => h("th", { scope: "col", class: index > 1 && index < 6 ? "num" : "" }, text)))), this.runners)));
     this.compared = h("div", null);
     section("compare", "Compared with an earlier session", this.compared);
+    this.reasons = h("div", null);
+    section("why", "Why elements were built", this.reasons);
     this.build_elements(section);
     this.said = h("ul", { class: "messages" });
     section("messages", "Warnings and errors", this.said);
@@ -115,6 +117,7 @@ class View {
       this.elements();
       this.messages();
       this.compare();
+      this.show_reasons();
       say_text(this.about, this.about_text());
     } else if (!model.over && this.live) {
       this.timeline.update(this.now(), this.timeline.critical);
@@ -412,27 +415,35 @@ class View {
     if (there) this.elements();
   }
 
+  // A part of a list of elements, with what `text` says of each; where there is nothing to say, names alone.
+  list_of(title, part, text) {
+    if (!part.length) return [];
+    const name = row => (this.model.elements.has(row.name) ? h("button", { type: "button", class: "link name", onclick: () => this.details(row.name) }, row.name) : h("span", null, row.name));
+    const shown = part.slice(0, 50), more = part.length > shown.length ? `and ${part.length - shown.length} more` : "";
+    const heading = h("h4", null, `${title} (${part.length})`);
+    if (!text) return [heading, h("p", { class: "names" }, shown.map(name), more && h("span", { class: "muted" }, more))];
+    return [heading, h("ul", { class: "plain" }, shown.map(row => h("li", null, name(row), " ", h("span", { class: "muted" }, text(row)))), more ? h("li", { class: "muted" }, more) : null)];
+  }
+
   comparison() {
     const rows = compare(this.earlier, this.model);
     this.compare_rows = new Map(rows.map(row => [row.name, row]));
     const then = this.earlier.run, now = this.model.run;
-    const list = (title, part, text) => part.length ? [h("h4", null, `${title} (${part.length})`), h("ul", { class: "plain" }, part.slice(0, 50).map(row => h("li", null,
-      h("button", { type: "button", class: "link name", onclick: () => this.details(row.name) }, row.name), " ", h("span", { class: "muted" }, text(row)))), part.length > 50 ? h("li", { class: "muted" }, `and ${part.length - 50} more`) : null)] : [];
     const times = row => `${duration(row.before)} → ${duration(row.after)} (${row.change > 0 ? "+" : "−"}${duration(Math.abs(row.change))})`;
     const weighty = rows.filter(row => row.change !== null && Math.abs(row.change) > Math.max(500, row.before * 0.1));
     const took = each => (each ? each.ms || (each.end ? each.end - each.at : 0) : 0);
     const nothing = h("p", { class: "muted" }, "No element failed, changed its key or took notably longer or shorter.");
     const parts = [
-      ...list("Newly failed", rows.filter(row => row.failed), row => (row.fresh ? "wasn't in it" : "")),
-      ...list("Failed then, not now", rows.filter(row => row.mended), () => ""),
-      ...list("Took longer", weighty.filter(row => row.change > 0).sort((a, b) => b.change - a.change), times),
-      ...list("Took shorter", weighty.filter(row => row.change < 0).sort((a, b) => a.change - b.change), times),
-      ...list("Other keys", rows.filter(row => row.key), row => {
+      ...this.list_of("Newly failed", rows.filter(row => row.failed)),
+      ...this.list_of("Failed then, not now", rows.filter(row => row.mended)),
+      ...this.list_of("Took longer", weighty.filter(row => row.change > 0).sort((a, b) => b.change - a.change), times),
+      ...this.list_of("Took shorter", weighty.filter(row => row.change < 0).sort((a, b) => a.change - b.change), times),
+      ...this.list_of("Other keys", rows.filter(row => row.key), row => {
         const was = this.earlier.elements.get(row.name);
         return `${was.brief} → ${this.model.element(row.name).brief}`;
       }),
-      ...list("New elements", rows.filter(row => row.fresh), () => ""),
-      ...list("Elements that are gone", rows.filter(row => row.gone), () => "")];
+      ...this.list_of("New elements", rows.filter(row => row.fresh)),
+      ...this.list_of("Elements that are gone", rows.filter(row => row.gone))];
     return [h("p", null, `${this.earlier.id}, ${date(this.earlier.started)}: ${duration(took(then))} then, ${duration(took(now))} now.`), ...(parts.length ? parts : [nothing])];
   }
 
@@ -470,6 +481,24 @@ class View {
       if (dialog.isConnected) hold(why, this.why_of(name));
       if (found.passing) delete this.why[name];
     });
+  }
+
+  // Of a report, which knows them all: what it began with comes first.
+  show_reasons() {
+    if (this.live) return this.show("why", false);
+    const all = Object.entries(this.why).map(([name, why]) => Object.assign({ name }, why));
+    const some = list => Boolean(list && list.length);
+    const changed = all.filter(each => each.what === "changed");
+    const itself = changed.filter(each => some(each.changes));
+    const with_what = changed.filter(each => !some(each.changes) && some(each.dependencies));
+    this.show("why", all.length > 0, all.length);
+    hold(this.reasons, [
+      ...this.list_of("Changed themselves", itself, each => each.changes.slice(0, 3).map(one => [one.what, one.where].filter(Boolean).join(" ")).join(", ") + (each.changes.length > 3 ? "…" : "")),
+      ...this.list_of("Built with what has changed", with_what, each => each.dependencies.slice(0, 3).map(one => one.name).join(", ") + (each.dependencies.length > 3 ? "…" : "")),
+      ...this.list_of("Have another key; by what is unknown", changed.filter(each => !some(each.changes) && !some(each.dependencies))),
+      ...this.list_of("Failed before", all.filter(each => each.what === "failed-then")),
+      ...this.list_of("No artifact in the cache any more", all.filter(each => each.what === "again")),
+      ...this.list_of("In no earlier session", all.filter(each => each.what === "first"))]);
   }
 
   why_known(element) { return element.jobs.some(job => job.action === "build" && job.outcome); }
