@@ -35,6 +35,7 @@ function model_of(events) {
 function show_report(data) {
   const model = model_of(data.events);
   if (data.ended) model.over = true;
+  model.take(data.measured);
   const view = new View(model, null, { why: data.why, earlier: data.earlier ? model_of(data.earlier.events) : null });
   if (view.earlier) view.earlier.over = true;
   const main = document.getElementById("sessions");

@@ -177,6 +177,8 @@ std::string finished_job(const wire::Event& event) {
 std::string message(const wire::Event& event) {
   const bool error = event.type == "error";
   if (!error && event.level != "warn" && event.level != "error" && event.level != "bug") return {};
+  // The error of a job was told by the job, that of a run by its outcome.
+  if (event.error && (event.error->scope == "task" || event.error->domain == "stream")) return {};
   Map map("message", event.time);
   map.text("level", error ? "error" : event.level);
   map.text("text", event.text.empty() && event.error ? event.error->message : event.text);

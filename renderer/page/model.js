@@ -2,9 +2,11 @@
 
 // The words that states, outcomes and origins have in the records.
 const CACHED = "cached";
-const FINISHED = new Set(["built", "pulled", "fetched", CACHED, "tracked", "pushed", "done"]);
+const FINISHED = new Set(["built", "pulled", "fetched", CACHED, "pushed", "done"]);
 // What an element is in the page's counts, in their order.
-const STATUSES = ["failed", "running", "built", "pulled", "fetched", CACHED, "done", "waiting", "blocked"];
+const STATUSES = ["failed", "running", "built", "pulled", "fetched", "pushed", CACHED, "done", "waiting", "blocked", "unneeded"];
+// Those of measured.h that have another name here.
+const FATES = { "not reached": "blocked", "not needed": "unneeded" };
 
 // What is known of a session: made of events (digest.h), in their order, one by one. An event that
 // comes twice changes nothing.
@@ -26,6 +28,8 @@ class Model {
     this.runners = new Map();
     this.status = null; // the newest one; while the session lives
     this.limits = null;
+    this.measured = null;
+    this.fates = new Map(); // statuses by element, once they are final
     this.version = 0;
   }
 
@@ -116,6 +120,12 @@ class Model {
   on_start(e) {
     const job = this.job(e);
     if (!job.outcome) this.element(job.element).failure = null; // it is tried again
+    // Attempts before this one that were never said to have ended.
+    for (let attempt = job.attempt - 1; attempt > 0; --attempt) {
+      const lost = this.jobs.get(job.id + "." + attempt);
+      if (!lost || lost.outcome) break;
+      Object.assign(lost, { outcome: "lost", to: e.at, ms: this.active(lost.from, e.at) });
+    }
   }
 
   on_done(e) {
@@ -163,6 +173,8 @@ class Model {
 
   // One of STATUSES.
   status_of(element) {
+    const final = this.fates.get(element.name);
+    if (final) return final;
     if (element.failure) return "failed";
     const jobs = element.jobs;
     for (const job of jobs) if (!job.outcome && !this.over) return "running";
@@ -220,79 +232,26 @@ class Model {
     return this.over ? "interrupted" : "";
   }
 
-  // The part of all elements that were needed which didn't have to be built; null when unknown.
-  hit_rate() {
-    const counts = this.counts();
-    const had = counts[CACHED] + counts.pulled;
-    const all = had + counts.built + counts.failed;
-    return all ? had / all : null;
+  // What was measured of the session up to now (measured.h): it holds until the next comes.
+  take(measured) {
+    if (!measured) return;
+    ++this.version;
+    this.measured = measured;
+    // What was heard since is newer.
+    const heard = this.suspensions;
+    this.suspensions = measured.pauses.map(([from, to]) => ({ from, to: to || (heard.find(each => each.from === from) || { to: 0 }).to }));
+    this.suspensions.push(...heard.filter(each => each.from > measured.at));
+    const run = this.runs.get(measured.run);
+    this.fates = new Map();
+    if (measured.over && run) run.names.forEach((name, index) => this.fates.set(name, FATES[measured.fates[index]] || measured.fates[index]));
   }
 
-  // The longest chain of jobs of the newest run that has any, of which each had to wait for the one
-  // before: as `sluice session summary` counts it (history/measures.h). {steps: {job, waited}, sum,
-  // waited, took}; null when it isn't known what depends on what.
+  // The longest chain of jobs of which each had to wait for the one before: steps of {job, ms, waited}; null when it isn't known.
   critical() {
-    for (const run of [...this.runs.values()].reverse()) {
-      if (!run.names.some(name => this.jobs_in(name, run.number).length)) continue;
-      return run.has_deps ? this.longest(run) : null;
-    }
-    return null;
-  }
-
-  // Of each job of an element in a run its last attempt, when that counts.
-  jobs_in(name, run) {
-    const last = new Map();
-    for (const job of this.element(name).jobs) if (job.run === run && job.to) last.set(job.id, job);
-    return [...last.values()].filter(job => job.outcome !== "lost" && job.outcome !== "killed");
-  }
-
-  longest(run) {
-    const ways = new Map();
-    const way_of = name => {
-      const way = { ms: 0, from: null, jobs: [], after: [] };
-      const first = [], built = [];
-      let before = 0, inputs = 0, own = 0, behind = 0;
-      for (const job of this.jobs_in(name, run.number)) {
-        if (job.action === "build") { built.push(job); own += job.ms; }
-        else if (job.action.endsWith("push")) { way.after.push(job); behind += job.ms; }
-        else { first.push(job); before += job.ms; }
-      }
-      for (const on of this.element(name).deps || []) {
-        const other = ways.get(on);
-        if (other && other.ms > inputs) { inputs = other.ms; way.from = on; }
-      }
-      if (before > inputs) way.from = null;
-      if (way.from === null) way.jobs.push(...first);
-      way.jobs.push(...built);
-      way.ms = Math.max(before, inputs) + own;
-      way.all = way.ms + behind;
-      ways.set(name, way);
-    };
-    const begun = new Set();
-    for (const target of run.names) {
-      const stack = [target];
-      while (stack.length) {
-        const name = stack[stack.length - 1];
-        if (ways.has(name)) { stack.pop(); continue; }
-        const open = begun.has(name) ? [] : (this.element(name).deps || []).filter(on => !ways.has(on) && !begun.has(on));
-        begun.add(name);
-        if (open.length) stack.push(...open);
-        else { stack.pop(); way_of(name); }
-      }
-    }
-    let end = null;
-    for (const [name, way] of ways) if (way.all > 0 && (!end || way.all > ways.get(end).all)) end = name;
-    if (!end) return null;
-    const jobs = [...ways.get(end).after];
-    for (let name = end; name; name = ways.get(name).from) jobs.unshift(...ways.get(name).jobs);
-    let at = run.at, waited = 0;
-    const steps = jobs.map(job => {
-      const step = { job, waited: job.from > at ? this.active(at, job.from) : 0 };
-      waited += step.waited;
-      at = Math.max(at, job.to);
-      return step;
-    });
-    return { steps, sum: ways.get(end).all, waited, took: run.ms || (this.status && this.status.ms) || this.active(run.at, run.end || this.last) };
+    const path = this.measured && this.measured.path;
+    if (!path) return null;
+    const steps = path.jobs.map(([name, ms, waited]) => ({ job: this.jobs.get(name), ms, waited })).filter(step => step.job);
+    return steps.length ? { steps, sum: path.ms, waited: steps.reduce((sum, step) => sum + step.waited, 0) } : null;
   }
 }
 

@@ -1,7 +1,5 @@
 #include "renderer/page/reasons.h"
 
-#include <chrono>
-
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -11,13 +9,13 @@
 namespace sluice::renderer {
 
 Result<std::string> reasons_json(const std::string& session, const std::string& element,
-                                 const Stop& stop) {
+                                 Duration patience, const Stop& stop) {
   Tool tool;
   tool.argv = {find_program("sluice-artifact"), "session", "explain", "--json", "--", session};
   if (!element.empty()) tool.argv.push_back(element);
   tool.directory = "/";  // the one that we are in may be gone
   tool.errors = Tool::Errors::kApart;
-  tool.silence = std::chrono::minutes(2);
+  tool.silence = patience;  // it says all at once
   tool.max_output = std::size_t{64} << 20;
   const ToolRun run = TRY(run_tool(tool, stop));
   const auto json = nlohmann::json::parse(run.output, nullptr, false);

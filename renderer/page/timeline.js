@@ -55,6 +55,7 @@ class Timeline {
       slots.get(name).push(job);
     }
     this.lanes = [];
+    let named = null;
     for (const name of [...slots.keys()].sort()) {
       const jobs = slots.get(name).sort((a, b) => a.from - b.from);
       const [runner, slot] = name.split("\u0000");
@@ -67,7 +68,8 @@ class Timeline {
         row.end = job.to || Infinity;
       }
       for (const [index, row] of rows.entries()) {
-        this.lanes.push({ runner: index ? "" : runner || "?", slot: index ? "" : ` ${Number(slot) + 1}`, jobs: row.jobs });
+        this.lanes.push({ runner: runner === named ? "" : runner || "?", first: runner !== named, slot: index ? "" : String(Number(slot) + 1), jobs: row.jobs });
+        named = runner;
       }
     }
     this.space.style.height = this.height() + "px";
@@ -82,7 +84,7 @@ class Timeline {
   colors() {
     const style = getComputedStyle(this.node);
     const of = name => style.getPropertyValue("--" + name).trim();
-    return { fg: of("fg"), muted: of("muted"), line: of("line"), bg: of("bg"), stripe: of("panel"), build: of("bar-build"), fetch: of("bar-fetch"), pull: of("bar-pull"),
+    return { fg: of("fg"), muted: of("muted"), line: of("line"), bg: of("bg"), control: of("control"), stripe: of("panel"), build: of("bar-build"), fetch: of("bar-fetch"), pull: of("bar-pull"),
       failed: of("bar-failed"), on: of("on-bar"), critical: of("bar-critical"), suspended: of("bar-suspended"), focus: of("accent") };
   }
 
@@ -121,7 +123,8 @@ class Timeline {
     for (let i = first; i < last; ++i) {
       if (i % 2) { c.fillStyle = colors.stripe; c.fillRect(0, y_of(i), width, this.row); }
     }
-    for (let i = first; i < last; ++i) this.draw_lane(c, colors, this.lanes[i], y_of(i));
+    const labels = [];
+    for (let i = first; i < last; ++i) this.draw_lane(c, colors, this.lanes[i], y_of(i), labels);
     // Jobs that were suspended did nothing: it lies over them.
     c.fillStyle = colors.suspended;
     c.globalAlpha = 0.7;
@@ -131,18 +134,20 @@ class Timeline {
       if (right > left) c.fillRect(left, this.axis, Math.max(1, right - left), shown);
     }
     c.globalAlpha = 1;
+    c.fillStyle = colors.on;
+    for (const { text, x, y, room } of labels) c.fillText(this.fit(c, text, room), x, y);
     // Names of rows lie over bars that reach to the left of what is in sight.
     for (let i = first; i < last; ++i) {
       c.fillStyle = i % 2 ? colors.stripe : colors.bg;
       c.fillRect(0, y_of(i), this.gutter, this.row);
-      c.fillStyle = colors.muted;
-      c.fillText(this.fit_label(c, this.lanes[i], this.gutter - 8), 4, y_of(i) + this.row / 2);
+      this.draw_label(c, colors, this.lanes[i], y_of(i), i > 0);
     }
     c.restore();
     this.draw_axis(c, colors, shown);
   }
 
-  draw_lane(c, colors, lane, y) {
+  // Names of jobs are added to `labels`.
+  draw_lane(c, colors, lane, y, labels) {
     const jobs = lane.jobs;
     const begin = this.begin + this.from, end = this.begin + this.view_to;
     // The first job that ends in sight: in a row each ends before the next begins.
@@ -165,10 +170,7 @@ class Timeline {
       c.globalAlpha = 1;
       if (this.critical.has(job)) { c.fillStyle = colors.critical; c.fillRect(left, y + this.row - 4, size, 3); }
       if (job === this.picked) { c.strokeStyle = colors.fg; c.lineWidth = 2; c.strokeRect(left, y + 2, size, this.row - 4); }
-      if (size > 34) {
-        c.fillStyle = colors.on;
-        c.fillText(this.fit(c, job.element, size - 8), left + 4, y + this.row / 2);
-      }
+      if (size > 34) labels.push({ text: job.element, x: left + 4, y: y + this.row / 2, room: size - 8 });
       drawn = right;
     }
   }
@@ -204,8 +206,16 @@ class Timeline {
     return step < 1000 ? `${text}.${String(ms % 1000).padStart(3, "0")}` : text;
   }
 
-  // The slot tells rows apart: it is the runner's name that is cut.
-  fit_label(c, lane, room) { return this.fit(c, lane.runner, room - c.measureText(lane.slot).width) + lane.slot; }
+  // A runner's name is beside its first row alone, a slot's number beside each.
+  draw_label(c, colors, lane, y, apart) {
+    c.fillStyle = colors.muted;
+    const slot = c.measureText(lane.slot).width;
+    c.fillText(lane.slot, this.gutter - 6 - slot, y + this.row / 2);
+    c.fillText(this.fit(c, lane.runner, this.gutter - 14 - slot), 4, y + this.row / 2);
+    if (!lane.first || !apart) return;
+    c.fillStyle = colors.control;
+    c.fillRect(0, y, this.width, 1);
+  }
 
   fit(c, text, room) {
     if (c.measureText(text).width <= room) return text;

@@ -1,7 +1,7 @@
 const PAGE_ROWS = 200;
 const PATH_STEPS = 20;
-const WORDS = { failed: "failed", running: "running", built: "built", pulled: "pulled", fetched: "fetched", cached: "cached", done: "done", waiting: "waiting", blocked: "not reached" };
-const MARKS = { failed: "✗", running: "▶", built: "✓", pulled: "↓", fetched: "↓", cached: "=", done: "✓", waiting: "·", blocked: "–" };
+const WORDS = { failed: "failed", running: "running", built: "built", pulled: "pulled", fetched: "fetched", cached: "cached", done: "done", waiting: "waiting", blocked: "not reached", pushed: "pushed", unneeded: "not needed" };
+const MARKS = { failed: "✗", running: "▶", built: "✓", pulled: "↓", fetched: "↓", cached: "=", done: "✓", waiting: "·", blocked: "–", pushed: "↑", unneeded: " " };
 const OUTCOMES = { success: "succeeded", failure: "failed", terminated: "was terminated", quit: "was quit", interrupted: "was interrupted", nothing: "had nothing to do" };
 const STATES = { active: "runs", suspended: "is suspended", quitting: "finishes what runs", ending: "ends" };
 const CHOICES = { continue: "Continue", retry: "Try again", quit: "Quit", terminate: "Terminate" };
@@ -33,12 +33,13 @@ class View {
     this.facts = h("p", { class: "facts" });
     this.bar = h("div", { class: "progress", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("i", null));
     this.counts = h("ul", { class: "counts" });
+    this.numbers = h("p", { class: "facts" });
     this.estimate = h("p", { class: "estimate" });
     this.tools = h("div", { class: "row tools" });
     this.corner = h("div", { class: "corner" });
     this.nav = h("nav", { class: "sections", "aria-label": "Parts of this page" });
     this.node = h("article", { class: "session" },
-      h("header", { class: "head" }, h("div", { class: "title" }, this.title, this.corner), this.facts, this.bar, this.counts, this.estimate, this.tools), this.nav);
+      h("header", { class: "head" }, h("div", { class: "title" }, this.title, this.corner), this.facts, this.bar, this.counts, this.numbers, this.estimate, this.tools), this.nav);
     const section = (name, title, ...content) => {
       const heading = h("h3", { tabindex: "-1" }, title);
       const node = h("section", { class: "part " + name }, heading, ...content);
@@ -57,8 +58,12 @@ class View {
     section("timeline", "Timeline", h("p", { class: "muted hint" }, "Click it: the wheel zooms, dragging moves; + − 0 and the arrows do as well."), this.timeline.node);
     this.path = h("div", null);
     section("critical", "Critical path", this.path);
+    this.runners = h("tbody", null);
+    section("runners", "Runners", h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, ["Runner", "Machine", "Jobs", "Failed", "Lost", "Busy", ""].map((text, index) => h("th", { scope: "col", class: index > 1 && index < 6 ? "num" : "" }, text)))), this.runners)));
     this.compared = h("div", null);
     section("compare", "Compared with an earlier session", this.compared);
+    this.reasons = h("div", null);
+    section("why", "Why elements were built", this.reasons);
     this.build_elements(section);
     this.said = h("ul", { class: "messages" });
     section("messages", "Warnings and errors", this.said);
@@ -104,30 +109,25 @@ class View {
     this.running();
     if (whole || this.drawn !== model.version) {
       this.drawn = model.version;
-      const path = this.chain();
+      const path = model.critical();
       this.timeline.update(this.now(), new Set(path ? path.steps.map(step => step.job) : []));
       this.show("timeline", model.jobs.size > 0);
       this.critical(path);
+      this.show_runners();
       this.elements();
       this.messages();
       this.compare();
+      this.show_reasons();
       say_text(this.about, this.about_text());
     } else if (!model.over && this.live) {
       this.timeline.update(this.now(), this.timeline.critical);
     }
   }
 
-  // Costly, and of no use before there is an end to look back from.
-  chain() {
-    if (this.path_of === this.model.jobs.size + "/" + this.model.over) return this.path_known;
-    if (!this.model.over && this.model.jobs.size > 2000 && this.path_known) return this.path_known;
-    this.path_of = this.model.jobs.size + "/" + this.model.over;
-    return this.path_known = this.model.critical();
-  }
-
   head() {
     const model = this.model, run = model.run, outcome = model.outcome();
-    const targets = run ? run.targets.join(" ") : "";
+    const names = run ? run.targets : [];
+    const targets = names.length > 4 ? `${names.slice(0, 3).join(" ")} and ${names.length - 3} more` : names.join(" ");
     say_text(this.title, [model.project || "A session", targets].filter(Boolean).join(": "));
     const took = (run && run.ms) || (model.status && model.status.ms) || model.active(model.started, this.now());
     const state = outcome ? OUTCOMES[outcome] || outcome : STATES[model.state] || model.state || "starts";
@@ -135,15 +135,15 @@ class View {
     this.node.dataset.outcome = outcome || (model.state === "suspended" ? "suspended" : "running");
     const counts = model.counts();
     const progress = !outcome && model.status && model.status.progress;
-    const all = progress ? progress.elements : model.elements.size;
-    const done = progress ? progress.done : counts.built + counts.pulled + counts.fetched + counts.cached + counts.done;
+    const all = progress ? progress.elements : model.elements.size - counts.unneeded;
+    const done = progress ? progress.done : [...FINISHED].reduce((sum, name) => sum + counts[name], 0);
     const part = all ? Math.min(100, Math.round(done / all * 100)) : model.over ? 100 : 0;
     this.bar.firstChild.style.width = part + "%";
     this.bar.setAttribute("aria-valuenow", part);
     this.bar.setAttribute("aria-valuetext", `${done} of ${all} elements`);
-    const rate = model.hit_rate();
+    const measured = model.measured;
     const items = [["", `${done} of ${all}`, "elements"], ...STATUSES.filter(name => counts[name]).map(name => [name, String(counts[name]), WORDS[name]])];
-    if (rate !== null) items.push(["", `${Math.round(rate * 100)} %`, "hit rate"]);
+    if (measured && measured.over && measured.hit_rate !== null) items.push(["", `${Math.round(measured.hit_rate * 100)}\u00a0%`, "hit rate"]);
     const key = JSON.stringify(items);
     if (this.count_key !== key) {
       this.count_key = key;
@@ -151,7 +151,8 @@ class View {
     }
     const estimate = !outcome && model.status && model.status.estimate;
     let text = "";
-    if (estimate) {
+    if (!outcome && model.prompts.size && !(model.status && model.status.running)) text = model.prompts.size > 1 ? `${model.prompts.size} failures wait for an answer` : "It waits for an answer";
+    else if (estimate) {
       text = estimate.left ? `About ${duration(estimate.left)} left` : "How long it will take isn't known yet";
       if (estimate.high > estimate.low) text += ` (${duration(estimate.low)} to ${duration(estimate.high)})`;
       if (estimate.guessed) text += `; ${estimate.guessed} elements were never built before`;
@@ -159,8 +160,16 @@ class View {
     if (model.status && model.status.text && !outcome) text += (text ? ". " : "") + model.status.text;
     say_text(this.estimate, text);
     this.estimate.hidden = !text;
+    say_text(this.numbers, measured ? this.numbers_text(measured) : "");
+    this.numbers.hidden = !this.numbers.textContent;
     if (this.live) this.live.tools(this.tools);
     else this.tools.hidden = true;
+  }
+
+  numbers_text({ load, cpu, memory, largest, fetched, uploaded, suspended }) {
+    const busy = load.average ? `${load.average.toFixed(1)}${load.builders ? ` of ${load.builders}` : ""} builders busy on average` : "";
+    return [busy, cpu && `${duration(cpu)} of CPU`, memory && `at most ${bytes(memory)} of memory${largest ? ` (${largest})` : ""}`, fetched && `${bytes(fetched)} fetched`,
+      uploaded && `${bytes(uploaded)} uploaded`, suspended > 500 && `${duration(suspended)} suspended`].filter(Boolean).join(" · ");
   }
 
   log_button(job) {
@@ -203,10 +212,13 @@ class View {
 
   failure(job) {
     const retry = this.allowed() && !this.model.outcome() ? h("button", { type: "button", onclick: () => this.live.retry(job.element) }, "Try again") : null;
+    const tail = job.tail ? h("pre", { class: "log", tabindex: "0", "aria-label": `The last lines of the log of ${job.element}` }, plain(job.tail)) : null;
+    // What went wrong is at its end.
+    if (tail) requestAnimationFrame(() => { tail.scrollTop = tail.scrollHeight; });
     return h("div", { class: "card failure" },
       h("p", null, h("span", { class: "mark failed" }, "✗ "), h("button", { type: "button", class: "link name", onclick: () => this.details(job.element) }, job.element), " ", h("span", null, job.text || `${job.action} failed`)),
       job.detail ? h("pre", null, plain(job.detail)) : null,
-      job.tail ? h("pre", { class: "log", tabindex: "0", "aria-label": `The last lines of the log of ${job.element}` }, plain(job.tail)) : null,
+      tail,
       h("p", { class: "row" }, retry, this.log_button(job), job.log ? h("code", { class: "path" }, job.log) : null));
   }
 
@@ -256,25 +268,59 @@ class View {
     const some = this.model.jobs.size > 0;
     this.show("critical", some);
     if (!some) return;
-    if (!path) return hold(this.path, [h("p", { class: "muted" }, "Unknown: the records of this session don't say what depends on what.")]);
-    const of = path.took ? Math.round(path.sum / path.took * 100) : 0;
-    const longest = Math.max(1, ...path.steps.map(step => step.job.ms));
+    const { measured } = this.model;
+    if (!path) {
+      this.path_key = null;
+      return hold(this.path, [h("p", { class: "muted" }, !measured ? "Looking…" : measured.path ? "Nothing has been done yet." : "Unknown: the records of this session don't say what depends on what.")]);
+    }
+    const key = path.steps.map(step => `${step.job.id}.${step.job.attempt}.${step.job.outcome}`).join() + this.whole_path;
+    if (this.path_key !== key) this.draw_path(path, key);
+    // What runs does so since it was measured.
+    const since = measured.over || this.model.over ? 0 : this.model.active(measured.at, this.now());
+    const took = measured.ms + since;
+    let sum = path.sum;
+    for (const { job, ms } of path.steps) if (!job.outcome && since) sum += Math.max(0, this.model.active(job.from, this.now()) - ms);
+    for (const { step, time } of this.path_times) say_text(time, duration(step.job.outcome || !since ? step.ms : this.model.active(step.job.from, this.now())));
+    say_text(this.path_sum, duration(sum));
+    say_text(this.path_text, ` of work had to be done one after the other; the run ${measured.over ? "took" : "has taken"} ${duration(took)}${measured.over ? "" : " up to now"} (${took ? Math.min(100, Math.round(sum / took * 100)) : 0}\u00a0%).` +
+      (path.waited > 500 ? ` On this path jobs waited ${duration(path.waited)} for their turn.` : ""));
+  }
+
+  draw_path(path, key) {
+    this.path_key = key;
+    this.path_times = [];
+    const longest = Math.max(1, ...path.steps.map(step => step.ms));
     hold(this.path, [
-      h("p", null, h("b", null, duration(path.sum)), ` of work had to be done one after the other; the run took ${duration(path.took)} (${of} %).`,
-        path.waited > 500 ? ` On this path jobs waited ${duration(path.waited)} for their turn.` : ""),
+      h("p", null, this.path_sum = h("b", null), this.path_text = h("span", null)),
       h("ol", { class: "path-list" }, this.path_steps(path.steps).map(step => {
-        const ms = step.job.ms;
-        const bar = h("i", { class: this.timeline.bad(step.job) ? "failed" : step.job.action });
-        bar.style.width = Math.max(0.5, ms / longest * 100) + "%";
+        const bar = h("i", { class: this.timeline.bad(step.job) ? "failed" : step.job.action }), time = h("span", { class: "time" });
+        bar.style.width = Math.max(0.5, step.ms / longest * 100) + "%";
+        this.path_times.push({ step, time });
         return h("li", null, h("div", { class: "line" }, h("span", { class: "action" }, step.job.action), h("button", { type: "button", class: "link name", onclick: () => this.details(step.job.element) }, step.job.element),
-          h("span", { class: "time" }, duration(ms) + (step.waited > 200 ? `, after ${duration(step.waited)} of waiting` : ""))), h("div", { class: "meter" }, bar));
+          step.waited > 500 ? h("span", { class: "waited" }, `waited ${duration(step.waited)}`) : null, time), h("div", { class: "meter" }, bar));
       })), path.steps.length > PATH_STEPS && !this.whole_path ? h("p", null, h("button", { type: "button", onclick: () => { this.whole_path = true; this.critical(path); } }, `Show all ${path.steps.length} steps`), h("span", { class: "muted" }, ` These are the ${PATH_STEPS} longest.`)) : null].filter(Boolean));
+  }
+
+  // Who ran jobs; those of other machines also when they have run none.
+  show_runners() {
+    const { measured, runners } = this.model;
+    const used = measured ? measured.runners : [];
+    const rows = [...used, ...[...runners.values()].filter(each => !used.some(([name]) => name === each.name)).map(each => [each.name, each.host || "", 0, 0, 0, 0])];
+    this.show("runners", runners.size > 0 || used.length > 1, rows.length);
+    const key = JSON.stringify(rows) + runners.size + [...runners.values()].map(each => each.what).join();
+    if (this.runner_key === key) return;
+    this.runner_key = key;
+    hold(this.runners, rows.map(([name, host, jobs, failed, lost, busy]) => {
+      const told = runners.get(name);
+      return h("tr", null, h("th", { scope: "row" }, name), h("td", null, host), [jobs, failed, lost].map(count => h("td", { class: "num" }, String(count))), h("td", { class: "num" }, duration(busy)),
+        h("td", null, told && told.what !== "joined" ? [told.what, told.why].filter(Boolean).join(": ") : ""));
+    }));
   }
 
   // The longest ones, in the order in which they ran.
   path_steps(steps) {
     if (this.whole_path || steps.length <= PATH_STEPS) return steps;
-    const longest = new Set([...steps].sort((a, b) => b.job.ms - a.job.ms).slice(0, PATH_STEPS));
+    const longest = new Set([...steps].sort((a, b) => b.ms - a.ms).slice(0, PATH_STEPS));
     return steps.filter(step => longest.has(step));
   }
 
@@ -369,34 +415,42 @@ class View {
     if (there) this.elements();
   }
 
+  // A part of a list of elements, with what `text` says of each; where there is nothing to say, names alone.
+  list_of(title, part, text) {
+    if (!part.length) return [];
+    const name = row => (this.model.elements.has(row.name) ? h("button", { type: "button", class: "link name", onclick: () => this.details(row.name) }, row.name) : h("span", null, row.name));
+    const shown = part.slice(0, 50), more = part.length > shown.length ? `and ${part.length - shown.length} more` : "";
+    const heading = h("h4", null, `${title} (${part.length})`);
+    if (!text) return [heading, h("p", { class: "names" }, shown.map(name), more && h("span", { class: "muted" }, more))];
+    return [heading, h("ul", { class: "plain" }, shown.map(row => h("li", null, name(row), " ", h("span", { class: "muted" }, text(row)))), more ? h("li", { class: "muted" }, more) : null)];
+  }
+
   comparison() {
     const rows = compare(this.earlier, this.model);
     this.compare_rows = new Map(rows.map(row => [row.name, row]));
     const then = this.earlier.run, now = this.model.run;
-    const list = (title, part, text) => part.length ? [h("h4", null, `${title} (${part.length})`), h("ul", { class: "plain" }, part.slice(0, 50).map(row => h("li", null,
-      h("button", { type: "button", class: "link name", onclick: () => this.details(row.name) }, row.name), " ", h("span", { class: "muted" }, text(row)))), part.length > 50 ? h("li", { class: "muted" }, `and ${part.length - 50} more`) : null)] : [];
     const times = row => `${duration(row.before)} → ${duration(row.after)} (${row.change > 0 ? "+" : "−"}${duration(Math.abs(row.change))})`;
     const weighty = rows.filter(row => row.change !== null && Math.abs(row.change) > Math.max(500, row.before * 0.1));
     const took = each => (each ? each.ms || (each.end ? each.end - each.at : 0) : 0);
     const nothing = h("p", { class: "muted" }, "No element failed, changed its key or took notably longer or shorter.");
     const parts = [
-      ...list("Newly failed", rows.filter(row => row.failed), row => (row.fresh ? "wasn't in it" : "")),
-      ...list("Failed then, not now", rows.filter(row => row.mended), () => ""),
-      ...list("Took longer", weighty.filter(row => row.change > 0).sort((a, b) => b.change - a.change), times),
-      ...list("Took shorter", weighty.filter(row => row.change < 0).sort((a, b) => a.change - b.change), times),
-      ...list("Other keys", rows.filter(row => row.key), row => {
+      ...this.list_of("Newly failed", rows.filter(row => row.failed)),
+      ...this.list_of("Failed then, not now", rows.filter(row => row.mended)),
+      ...this.list_of("Took longer", weighty.filter(row => row.change > 0).sort((a, b) => b.change - a.change), times),
+      ...this.list_of("Took shorter", weighty.filter(row => row.change < 0).sort((a, b) => a.change - b.change), times),
+      ...this.list_of("Other keys", rows.filter(row => row.key), row => {
         const was = this.earlier.elements.get(row.name);
         return `${was.brief} → ${this.model.element(row.name).brief}`;
       }),
-      ...list("New elements", rows.filter(row => row.fresh), () => ""),
-      ...list("Elements that are gone", rows.filter(row => row.gone), () => "")];
+      ...this.list_of("New elements", rows.filter(row => row.fresh)),
+      ...this.list_of("Elements that are gone", rows.filter(row => row.gone))];
     return [h("p", null, `${this.earlier.id}, ${date(this.earlier.started)}: ${duration(took(then))} then, ${duration(took(now))} now.`), ...(parts.length ? parts : [nothing])];
   }
 
   about_text() {
     const run = this.model.run;
     if (!run) return "";
-    return [run.directory && `Project in ${run.directory}`, run.logdir && `logs below ${run.logdir}`, run.builders && `${run.builders} builders`, run.strict ? "strict" : "not strict"].filter(Boolean).join(", ") + ".";
+    return [run.targets.length > 4 && `${run.targets.length} targets: ${run.targets.join(" ")}`, run.directory && `Project in ${run.directory}`, run.logdir && `logs below ${run.logdir}`, run.builders && `${run.builders} builders`, run.strict ? "strict" : "not strict"].filter(Boolean).join(", ") + ".";
   }
 
   // All there is to say of one element.
@@ -409,8 +463,9 @@ class View {
     const some = names => (names.length ? h("span", { class: "names" }, names.slice(0, 40).map(each => [link(each), " "]), names.length > 40 ? `and ${names.length - 40} more` : "") : null);
     const needed_by = [...model.elements.values()].filter(each => each.deps && each.deps.includes(name)).map(each => each.name);
     const status = model.status_of(element);
-    const jobs = element.jobs.length ? h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, ["Job", "Attempt", "Where", "Time", "CPU", "Memory", "Outcome", ""].map(text => h("th", { scope: "col" }, text)))),
-      h("tbody", null, element.jobs.map(job => h("tr", null, h("td", null, `${job.action} ${job.id}`), h("td", null, String(job.attempt)), h("td", null, `${job.runner} ${job.slot + 1}`), h("td", null, duration(job.outcome ? job.ms : model.active(job.from, this.now()))),
+    const again = element.jobs.some(job => job.attempt > 1);
+    const jobs = element.jobs.length ? h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, ["Job", again ? "Attempt" : null, "Where", "Time", "CPU", "Memory", "Outcome", ""].filter(text => text !== null).map(text => h("th", { scope: "col" }, text)))),
+      h("tbody", null, element.jobs.map(job => h("tr", null, h("td", null, `${job.action} ${job.id}`), again ? h("td", null, String(job.attempt)) : null, h("td", null, `${job.runner} ${job.slot + 1}`), h("td", null, duration(job.outcome ? job.ms : model.active(job.from, this.now()))),
         h("td", null, job.cpu ? duration(job.cpu) : ""), h("td", null, bytes(job.mem)), h("td", null, [job.outcome || "running", job.origin].filter(Boolean).join(", ")), h("td", null, this.log_button(job))))))) : null;
     const log = element.jobs.length ? element.jobs[element.jobs.length - 1].log : "";
     const why = h("div", null, this.why_of(name));
@@ -420,14 +475,40 @@ class View {
         fact("Needs", element.deps ? some(element.deps) : null), fact("Needed by", some(needed_by)), fact("Log", log && h("code", { class: "path" }, log))),
       h("h3", null, "Why it was built"), why, jobs ? h("h3", null, "Jobs") : null, jobs,
       element.failure ? h("h3", null, "Failure") : null, element.failure ? this.failure(element.failure) : null);
-    if (this.live && !this.why[name]) this.live.ask_why(name).then(found => { this.why[name] = found; if (dialog.isConnected) hold(why, this.why_of(name)); });
+    if (!this.live || this.why[name] || !this.why_known(element)) return;
+    this.live.ask_why(name).then(found => {
+      this.why[name] = found;
+      if (dialog.isConnected) hold(why, this.why_of(name));
+      if (found.passing) delete this.why[name];
+    });
   }
+
+  // Of a report, which knows them all: what it began with comes first.
+  show_reasons() {
+    if (this.live) return this.show("why", false);
+    const all = Object.entries(this.why).map(([name, why]) => Object.assign({ name }, why));
+    const some = list => Boolean(list && list.length);
+    const changed = all.filter(each => each.what === "changed");
+    const itself = changed.filter(each => some(each.changes));
+    const with_what = changed.filter(each => !some(each.changes) && some(each.dependencies));
+    this.show("why", all.length > 0, all.length);
+    hold(this.reasons, [
+      ...this.list_of("Changed themselves", itself, each => each.changes.slice(0, 3).map(one => [one.what, one.where].filter(Boolean).join(" ")).join(", ") + (each.changes.length > 3 ? "…" : "")),
+      ...this.list_of("Built with what has changed", with_what, each => each.dependencies.slice(0, 3).map(one => one.name).join(", ") + (each.dependencies.length > 3 ? "…" : "")),
+      ...this.list_of("Have another key; by what is unknown", changed.filter(each => !some(each.changes) && !some(each.dependencies))),
+      ...this.list_of("Failed before", all.filter(each => each.what === "failed-then")),
+      ...this.list_of("No artifact in the cache any more", all.filter(each => each.what === "again")),
+      ...this.list_of("In no earlier session", all.filter(each => each.what === "first"))]);
+  }
+
+  why_known(element) { return element.jobs.some(job => job.action === "build" && job.outcome); }
 
   why_of(name) {
     const found = this.why[name];
     const element = this.model.elements.get(name);
     const built = element.jobs.some(job => job.action === "build");
     if (!built) return [h("p", { class: "muted" }, "It wasn't built in this session.")];
+    if (!this.why_known(element) && this.live) return [h("p", { class: "muted" }, "It is being built: why is found when that is done.")];
     if (!found) return [h("p", { class: "muted" }, this.live ? "Looking…" : "Unknown.")];
     const nodes = [h("p", null, found.text)];
     const value = text => (text === undefined || text === null ? "nothing" : text.length > 300 ? text.slice(0, 300) + "…" : text);

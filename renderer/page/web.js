@@ -48,7 +48,7 @@ class Web {
 
   tick() {
     if (document.hidden) return;
-    for (const session of this.open.values()) session.view.update(false);
+    for (const session of this.open.values()) { session.measure(); session.view.update(false); }
     const first = [...this.open.values()][0];
     if (!first) { document.title = "Sluice"; return; }
     const { model } = first;
@@ -74,6 +74,8 @@ class Web {
   }
 
   arrange() {
+    // One that is alone needs no place to be hidden from: the list does that.
+    for (const each of this.open.values()) each.view.corner.hidden = this.open.size < 2;
     hold(this.main, this.open.size ? [...this.open.values()].map(each => each.view.node) : [this.empty]);
     history.replaceState(null, "", "/#" + [...this.open.keys()].join(","));
   }
@@ -84,8 +86,9 @@ class Web {
     await this.refresh();
     const fill = () => hold(items, this.list.length ? this.list.slice(0, 300).map(each => {
       const shown = this.open.has(each.id);
-      return h("li", null, h("span", { class: "badge " + (each.alive ? "alive" : each.state === "dead" ? "bad" : "") }, each.alive ? "runs" : each.state === "dead" ? "was killed" : "ended"),
-        h("b", null, each.project.split("/").pop() || each.project), h("span", null, each.verb), h("span", { class: "muted" }, date(each.started / 1e6)), h("code", { class: "muted" }, each.id),
+      return h("li", null, h("span", { class: "badge " + (each.alive ? "alive" : each.state === "dead" || each.outcome === "failure" ? "bad" : "") }, each.alive ? STATES[each.state] || "runs" : each.state === "dead" ? "was killed" : OUTCOMES[each.outcome] || "ended"),
+        h("b", null, each.project.split("/").pop() || each.project), h("span", { class: "targets" }, [each.verb, ...(each.targets || [])].join(" ")),
+        h("span", { class: "muted" }, [date(each.started / 1e6), duration(each.ms)].filter(Boolean).join(" · ")), h("code", { class: "muted" }, each.id),
         h("button", { type: "button", class: "small", onclick: () => { if (shown) this.hide(each.id); else this.show(each.id); fill(); } }, shown ? "Hide" : "Show"),
         shown ? null : h("button", { type: "button", class: "small", onclick: () => { for (const id of [...this.open.keys()]) this.hide(id); this.show(each.id); dialog.close(); } }, "Show only this"));
     }) : [h("li", null, "There is none.")]);
@@ -123,15 +126,37 @@ class Session {
       this.note.hidden = true;
       if (this.caught) this.draw();
     };
-    source.addEventListener("caught", () => { this.caught = true; this.note.hidden = true; this.draw(); });
+    source.addEventListener("caught", () => { this.caught = true; this.note.hidden = true; this.measure(); this.draw(); });
     source.addEventListener("status", message => { this.model.apply(Object.assign(JSON.parse(message.data), { k: "status" })); });
-    source.addEventListener("over", () => { this.ended = true; this.model.over = true; this.model.status = null; this.pause(); this.draw(); });
+    source.addEventListener("over", () => { this.ended = true; this.model.over = true; this.model.status = null; this.pause(); this.measure_at = 0; this.measure(); this.draw(); });
     source.addEventListener("trouble", message => { this.say(JSON.parse(message.data)); this.ended = true; this.pause(); });
     source.onerror = () => {
       this.say("The connection is gone; trying again. Nothing is lost.");
       // Some answers a browser takes for final.
       if (source.readyState === EventSource.CLOSED && this.source === source) { this.pause(); this.timer = setTimeout(() => this.resume(), 3000); }
     };
+  }
+
+  // What takes reading all of the records: as often as jobs end, and a tenth of the time at most.
+  async measure() {
+    const { model } = this;
+    if (!this.caught || this.measuring || performance.now() < (this.measure_at || 0)) return;
+    const state = [model.jobs.size, [...model.jobs.values()].filter(job => job.outcome).length, model.over].join();
+    if (this.measured_of === state && (model.over || performance.now() < this.measured_until)) return;
+    this.measuring = true;
+    const begin = performance.now();
+    try {
+      const answer = await fetch(this.url("measured"));
+      if (answer.ok) {
+        model.take(await answer.json());
+        this.measured_of = state;
+        this.draw();
+      }
+    } catch { /* the list says that nobody answers */ }
+    this.measuring = false;
+    const now = performance.now();
+    this.measure_at = now + Math.max(1000, 10 * (now - begin));
+    this.measured_until = now + 10000;
   }
 
   pause() {
@@ -165,11 +190,11 @@ class Session {
     const had = document.activeElement && place.contains(document.activeElement) ? document.activeElement.textContent : null;
     hold(place, [
       this.model.state === "suspended" ? button("Resume", () => this.steer({ command: "resume" }), "primary") : button("Suspend", () => this.steer({ command: "suspend" })),
+      button("Quit", () => confirm_first("What runs is finished, and nothing more is started.", "Quit", () => this.steer({ command: "quit" })), "danger"),
+      button("Kill", () => confirm_first("The jobs of this run are killed; what they have done is lost.", "Kill", () => this.steer({ command: "kill" })), "danger"),
       builders ? h("span", { class: "row", role: "group", "aria-label": "Builders" }, h("span", null, `${builders} builders`),
         h("button", { type: "button", class: "small", "aria-label": "One builder less", disabled: builders <= 1, onclick: () => this.steer({ command: "builders", number: builders - 1 }) }, "−"),
-        h("button", { type: "button", class: "small", "aria-label": "One builder more", onclick: () => this.steer({ command: "builders", number: builders + 1 }) }, "+")) : null,
-      button("Quit", () => confirm_first("What runs is finished, and nothing more is started.", "Quit", () => this.steer({ command: "quit" })), "danger"),
-      button("Kill", () => confirm_first("The jobs of this run are killed; what they have done is lost.", "Kill", () => this.steer({ command: "kill" })), "danger")].filter(Boolean));
+        h("button", { type: "button", class: "small", "aria-label": "One builder more", onclick: () => this.steer({ command: "builders", number: builders + 1 }) }, "+")) : null].filter(Boolean));
     if (had) { const again = [...place.querySelectorAll("button")].find(each => each.textContent === had); if (again) again.focus(); }
   }
 
@@ -216,9 +241,9 @@ class Session {
     try {
       const answer = await fetch(this.url("why?element=" + encodeURIComponent(name)));
       const found = await answer.json();
-      return found[name] || { text: found.error ? `Unknown: ${found.error}` : "Unknown." };
+      return found[name] || { text: found.error ? `Unknown: ${found.error}` : "Unknown.", passing: true };
     } catch (error) {
-      return { text: `Unknown: ${error.message}` };
+      return { text: `Unknown: ${error.message}`, passing: true };
     }
   }
 

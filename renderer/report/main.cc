@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "history/history.h"
+#include "renderer/page/measured.h"
 #include "renderer/page/page.h"
 #include "renderer/page/reasons.h"
 #include "renderer/page/session_digest.h"
@@ -36,16 +37,16 @@ Status make_report(const ReportOptions& options) {
                           TRY(session_digest(other)));
   }
   // The page says of the elements that it is unknown, where it is.
-  const auto why = reasons_json(paths.id, "");
+  const auto why = reasons_json(paths.id, "", std::chrono::minutes(2));
   if (!why) (void)write_all(2, clean(error_text(why.error())));
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   ReportPage page;
   page.title = fmt::format("{} - Sluice", summary_title(history));
   page.without_script = summary_html(history);
   page.data = fmt::format(
-      R"({{"format":"sluice-page/1","program":"sluice {}","made":{},"ended":{},"events":{},"earlier":{},"why":{}}})",
+      R"({{"format":"sluice-page/1","program":"sluice {}","made":{},"ended":{},"events":{},"measured":{},"earlier":{},"why":{}}})",
       SLUICE_VERSION, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(),
-      paths.over(), events, earlier, why ? *why : "{}");
+      paths.over(), events, measured_json(history), earlier, why ? *why : "{}");
   const std::string html = report_page(page);
   if (options.output.empty() || options.output == "-") return write_all(1, html);
   // Logs may say what is nobody else's business.

@@ -43,6 +43,10 @@ bool is_own_origin(std::string_view origin, std::string_view host) {
   return origin.starts_with(kScheme) && origin.substr(kScheme.size()) == host;
 }
 
+bool is_own_fetch(std::string_view site) {
+  return site.empty() || site == "same-origin" || site == "none";
+}
+
 std::string_view cookie_value(std::string_view header, std::string_view name) {
   while (!header.empty()) {
     const std::size_t end = std::min(header.find(';'), header.size());

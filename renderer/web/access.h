@@ -6,7 +6,9 @@
 //   the host      A name that resolves to 127.0.0.1 is a stranger's page (DNS rebinding): the Host
 //                 must be loopback by its address, or "localhost". The port may be another one, as
 //                 ssh -L has it.
-//   the origin    What changes anything comes from a page of this very origin.
+//   the origin    What changes anything comes from a page of this very origin. What only asks
+//                 doesn't come from another page either: those of other ports of this machine are
+//                 of the same site, and have the cookie sent.
 #pragma once
 
 #include <string>
@@ -25,6 +27,10 @@ bool same_secret(std::string_view given, std::string_view secret);
 bool is_loopback_host(std::string_view host);
 // Whether an Origin header is that of a page at `host`.
 bool is_own_origin(std::string_view origin, std::string_view host);
+
+// Whether a Sec-Fetch-Site header is that of what this very page, or the user himself, asks for;
+// programs that are no browsers send none.
+bool is_own_fetch(std::string_view site);
 
 // A cookie's value in a Cookie header; "" when it isn't there.
 std::string_view cookie_value(std::string_view header, std::string_view name);

@@ -7,12 +7,14 @@
 #include <utility>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/try.h"
+#include "renderer/page/measured.h"
 #include "renderer/page/page.h"
 #include "renderer/page/reasons.h"
 #include "renderer/page/session_digest.h"
@@ -32,8 +34,14 @@ using httplib::Response;
 
 constexpr std::size_t kMostPath = 300, kMostBody = 64 << 10;
 constexpr std::size_t kSlice = 64 << 10;
+constexpr Duration kPatience = std::chrono::seconds(20);
 constexpr int kSendBuffer = 256 << 10;
 constexpr const char* kJson = "application/json";
+
+std::int64_t size_of(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? info.st_size : -1;
+}
 
 class Slot {
  public:
@@ -191,6 +199,8 @@ class Web final : public WebServer {
     } else if (!same_secret(cookie_value(req.get_header_value("Cookie"), cookie_name()),
                             settings_.cookie)) {
       answer(res, 403, "This page is opened by the address that `sluice web` has printed.\n");
+    } else if (!is_own_fetch(req.get_header_value("Sec-Fetch-Site"))) {
+      answer(res, 403, "Another page has asked for that.\n");
     } else if (req.method == "GET") {
       get(req, res);
     } else if (!is_own_origin(req.get_header_value("Origin"), host)) {
@@ -226,7 +236,7 @@ class Web final : public WebServer {
     if (req.path == "/sessions")
       return answer(
           res, 200,
-          fmt::format("{{\"readonly\":{},\"sessions\":{}}}", settings_.read_only, sessions_json()),
+          fmt::format("{{\"readonly\":{},\"sessions\":{}}}", settings_.read_only, sessions_.json()),
           kJson);
     if (!req.path.starts_with("/s/")) return answer(res, 404, "There is no such page.\n");
     const std::size_t slash = req.path.find('/', 3);
@@ -237,13 +247,33 @@ class Web final : public WebServer {
     if (what == "events") return events(req, res, *paths);
     if (what == "log") return log(req, res, *paths);
     if (what == "log.txt") return log_text(req, res, *paths);
-    if (what == "digest" || what == "why") {
-      const auto json = what == "why" ? reasons_json(paths->id, req.get_param_value("element"),
-                                                     hub_.told_to_stop())
-                                      : session_digest(*paths);
+    if (what == "digest" || what == "measured" || what == "why") {
+      const auto json = what == "why"        ? why(*paths, req.get_param_value("element"))
+                        : what == "measured" ? measured(*paths)
+                                             : session_digest(*paths);
       return json ? answer(res, 200, *json, kJson) : answer(res, json.error());
     }
     answer(res, 404, "There is no such page.\n");
+  }
+
+  // A process each, which reads other sessions and the store: pages wait for one another.
+  Result<std::string> why(const wire::SessionPaths& paths, const std::string& element) {
+    if (element.empty()) return fail("web", "no-element", "An element is meant by its name");
+    const std::unique_lock turn(why_, kPatience);
+    if (!turn) return fail("web", "busy", "Others ask for reasons just now");
+    return reasons_json(paths.id, element, kPatience, hub_.told_to_stop());
+  }
+
+  // One session at a time, and each state of it once, however many pages show it.
+  Result<std::string> measured(const wire::SessionPaths& paths) {
+    const std::lock_guard lock(measuring_);
+    const std::string state =
+        fmt::format("{} {} {}", paths.id, size_of(paths.record_log()), paths.lives());
+    if (state != measured_state_) {
+      measured_ = TRY(measured_json(paths));
+      measured_state_ = state;
+    }
+    return measured_;
   }
 
   // An event stream, one piece after the other. `stream` has next(Write).
@@ -334,6 +364,10 @@ class Web final : public WebServer {
   const Settings settings_;
   int port_ = -1;
   std::atomic<std::size_t> streams_ = 0;
+  SessionList sessions_;
+  std::timed_mutex why_;
+  std::mutex measuring_;  // of what follows
+  std::string measured_state_, measured_;
   HttpServer http_;
 };
 

@@ -10,7 +10,8 @@
 //                                     of the next record; `status`, `caught` (all that there is now
 //                                     was sent), `over`
 //   GET  /s/ID/digest                 JSON: the events of all of a session (session_digest.h)
-//   GET  /s/ID/why?element=NAME       JSON (reasons.h)
+//   GET  /s/ID/measured               JSON (measured.h)
+//   GET  /s/ID/why?element=NAME       JSON (reasons.h); one at a time, each for 20 s at most
 //   GET  /s/ID/log?job=N&attempt=N[&from=BYTE]   server-sent: pieces of a job's log as JSON
 //   strings,
 //                                     whose id is the next byte's; `over`

@@ -10,7 +10,13 @@
 
 namespace sluice::renderer {
 
-std::string sessions_json() {
+namespace {
+constexpr std::size_t kTargets = 10;
+}  // namespace
+
+std::string SessionList::json() {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, history::Outline> kept;
   nlohmann::json list = nlohmann::json::array();
   auto ids = wire::list_session_ids();
   std::sort(ids.rbegin(), ids.rend());
@@ -22,14 +28,31 @@ std::string sessions_json() {
     if (!described.is_object()) continue;
     const bool alive = paths->lives();
     const std::string state = described.value("state", "");
-    list.push_back({{"id", id},
-                    {"project", described.value("project", "")},
-                    {"verb", described.value("verb", "")},
-                    {"started", described.value("started", std::int64_t{0})},
-                    // One that says it is active and isn't alive was killed.
-                    {"state", !alive && state == "active" ? "dead" : state},
-                    {"alive", alive}});
+    nlohmann::json one = {{"id", id},
+                          {"project", described.value("project", "")},
+                          {"verb", described.value("verb", "")},
+                          {"started", described.value("started", std::int64_t{0})},
+                          // One that says it is active and isn't alive was killed.
+                          {"state", !alive && state == "active" ? "dead" : state},
+                          {"alive", alive}};
+    if (list.size() < kOutlines) {
+      const std::string name = id + (alive ? " lives" : "");
+      const auto at = known_.find(name);
+      auto outline = at != known_.end() ? Result<history::Outline>(at->second)
+                                        : history::outline(*paths, !alive);
+      if (outline) {
+        auto& targets = outline->targets;
+        if (targets.size() > kTargets) targets.resize(kTargets);
+        if (!alive) one["outcome"] = outline->outcome;
+        if (!alive) one["ms"] = outline->duration / 1'000'000;
+        one["targets"] = targets;
+        // One that lives may have had no work yet.
+        if (!alive || !targets.empty()) kept.emplace(name, std::move(*outline));
+      }
+    }
+    list.push_back(std::move(one));
   }
+  known_ = std::move(kept);
   return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -34,6 +34,8 @@ TEST_CASE("What changes anything comes from the page itself") {
   for (const char* origin : {"", "null", "http://127.0.0.1:98", "https://127.0.0.1:99",
                              "http://localhost:99", "http://127.0.0.1:99.evil.example"})
     CHECK_FALSE(is_own_origin(origin, "127.0.0.1:99"));
+  for (const char* site : {"", "none", "same-origin"}) CHECK(is_own_fetch(site));
+  for (const char* site : {"same-site", "cross-site", "x"}) CHECK_FALSE(is_own_fetch(site));
 }
 
 TEST_CASE("A cookie among others") {

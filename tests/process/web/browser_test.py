@@ -1,6 +1,7 @@
 """The page of `sluice web` and `sluice report` in a real browser: a prompt answered by a click, the keyboard, contrast, narrow screens, and texts
 that would be HTML."""
 
+import json
 import os
 import signal
 import sys
@@ -43,6 +44,26 @@ return [["on-bar", "bar-build", 4.5], ["on-bar", "bar-fetch", 4.5], ["on-bar", "
 """
 
 
+# What fingers can't hit: less than 40 px high or wide. Links within sentences are as large as these.
+SMALL = """
+return [...document.querySelectorAll("button, select, input, label")].filter(node => node.checkVisibility() && !node.closest(".unseen, .skip, p:not(.row)") && node.type !== "checkbox")
+  .map(node => [node, node.getBoundingClientRect()]).filter(([, box]) => box.width < 40 || box.height < 40).map(([node, box]) => [node.tagName, node.className, node.textContent.slice(0, 30), box.width, box.height]);
+"""
+# What the page shows of a session that is over, and whether it had found the same while that went on.
+SHOWN = """
+const { model } = (window.sluice_view || [...sluice_web.open.values()][0].view);
+const { measured } = model;
+const wrong = [...model.fates].filter(([name, fate]) => {
+  model.fates.delete(name);
+  const status = model.status_of(model.elements.get(name));
+  model.fates.set(name, fate);
+  return status !== fate && !(status === "waiting" && (fate === "blocked" || fate === "unneeded"));
+}).map(([name, fate]) => [name, fate]);
+return { counts: model.counts(), path: model.critical().steps.map(step => [step.job.id, step.ms]), path_ms: model.critical().sum, hit_rate: measured.hit_rate, ms: measured.ms, cpu: measured.cpu, memory: measured.memory,
+  average: measured.load.average, suspended: measured.suspended, runners: measured.runners.map(each => [each[0], each[2]]), shown: document.querySelector(".counts").textContent, failures: model.failures().map(job => job.element), wrong };
+"""
+
+
 class InBrowser(WebTest):
     @classmethod
     def setUpClass(cls):
@@ -64,6 +85,21 @@ class InBrowser(WebTest):
         width, room = browser.run("return [document.documentElement.scrollWidth, innerWidth]")
         self.assertLessEqual(width, room)
         self.assertEqual(browser.run("return window.hacked || document.querySelectorAll('img, iframe, object').length"), 0)
+
+    def check_numbers(self, browser, session):
+        """The page says what `session summary` says."""
+        said = json.loads(self.sluice("session", "summary", "--json", session, cwd=self.at).stdout)
+        run, shown = said["run"], browser.run(SHOWN)
+        self.assertEqual(shown["wrong"], [])
+        names = {"not reached": "blocked", "not needed": "unneeded"}
+        self.assertEqual({names.get(name, name): count for name, count in run["counts"].items() if count}, {name: count for name, count in shown["counts"].items() if count})
+        self.assertIn(f"of {run['elements']} elements", shown["shown"])
+        self.assertEqual(shown["path"], [[job["job"], int(job["duration"] * 1000 + 1e-6)] for job in run["critical-path"]["jobs"]])
+        self.assertEqual(shown["runners"], [[each["name"], each["jobs"]] for each in run["runners"]])
+        self.assertEqual(sorted(shown["failures"]), sorted(each["element"] for each in said["failures"]))
+        for name, value in (("path_ms", run["critical-path"]["duration"]), ("ms", run["duration"]), ("suspended", run["suspended"]), ("cpu", run["cpu"] or 0)):
+            self.assertAlmostEqual(shown[name], value * 1000, delta=1.001, msg=name)
+        self.assertEqual([shown["hit_rate"], shown["memory"], shown["average"]], [run["hit-rate"], run["memory"] or 0, run["builders"]["average"]])
 
     def test_a_prompt_is_answered_and_the_keyboard_does_everything(self):
         build = self.start("--builders", "2", "build", "bad.bst", "last.bst", cwd=self.at, pty=True)
@@ -110,7 +146,8 @@ class InBrowser(WebTest):
         self.open_gate(1)
         self.assertEqual(build.wait(), 1)
         browser.wait("return document.querySelector('.session').dataset.outcome === 'failure'")
-        browser.wait("return [...document.querySelectorAll('.counts li')].some(each => each.textContent.includes('built'))")
+        browser.wait("return [...sluice_web.open.values()][0].model.fates.size > 0")
+        self.check_numbers(browser, self.sessions()[-1])
         # The list of sessions, by keys alone.
         browser.keys("l")
         browser.wait("return document.querySelector('dialog .list button') === document.activeElement")
@@ -126,9 +163,11 @@ class InBrowser(WebTest):
             browser.open(self.address[0].strip())
             browser.wait("return document.querySelector('.session') && document.querySelector('.session').dataset.outcome === 'success'")
             self.check_page(browser)
+            self.assertEqual(browser.run(SMALL), [])
             browser.run("[...document.querySelectorAll('.elements tbody button')].find(each => each.textContent === 'first.bst').click()")
             browser.wait("return document.querySelector('dialog[open]').textContent.includes('No earlier session')")
             self.check_page(browser)
+            self.assertEqual(browser.run(SMALL), [])
 
     def hostile_session(self, count):
         """A session of the past whose records say what would be HTML."""
@@ -165,10 +204,12 @@ class InBrowser(WebTest):
         return page
 
     def test_a_hostile_session_is_texts(self):
-        page = self.report(self.hostile_session(3))
+        session = self.hostile_session(3)
+        page = self.report(session)
         browser = self.browser()
         browser.open("file://" + page)
         self.assertEqual(browser.run("return [...document.querySelectorAll('.failure')].map(each => each.textContent.includes('onerror=window.hacked'))"), [True])
+        self.check_numbers(browser, session)
         self.check_page(browser)
         browser.click(".failure .name")
         browser.wait("return document.querySelector('dialog[open]')")

@@ -27,6 +27,9 @@ class Web(WebTest):
         for host in ("evil.example", "127.0.0.1.evil.example:80", ""):
             self.assertEqual(self.ask("GET", "/", headers={"Host": host})[0], 421, host)
         self.assertEqual(self.ask("GET", "/", headers={"Host": "localhost:1"})[0], 200)
+        # A page of another port has the cookie sent, being of the same site.
+        self.assertEqual(self.ask("GET", "/sessions", headers={"Sec-Fetch-Site": "same-site"})[0], 403)
+        self.assertEqual(self.ask("GET", "/sessions", headers={"Sec-Fetch-Site": "same-origin"})[0], 200)
         self.assertEqual(self.ask("GET", "/s/..%2f..%2fetc/events")[0], 404)
         self.assertEqual(self.ask("GET", "/s/" + "a" * 5000 + "/events")[0], 400)
         json_type = {"Content-Type": "application/json"}
@@ -86,6 +89,7 @@ class Web(WebTest):
         self.assertFalse(listed[0]["alive"])
         why = json.loads(self.ask("GET", f"/s/{session}/why?element=first.bst")[2])
         self.assertEqual(why["first.bst"]["what"], "first")
+        self.assertEqual(self.ask("GET", f"/s/{session}/why")[0], 404)
 
     def test_a_log_is_followed_and_a_session_steered(self):
         build = self.start("--builders", "1", "build", "last.bst", cwd=self.at)
