@@ -1,5 +1,6 @@
 #include "base/terminal.h"
 
+#include <charconv>
 #include <cstdlib>
 
 #include <langinfo.h>
@@ -43,9 +44,15 @@ bool links_by_environment() { return smart_terminal() && variable("TERM") != "li
 bool progress_by_environment() {
   if (!smart_terminal()) return false;
   const auto program = variable("TERM_PROGRAM");
-  if (program == "ghostty" || program == "WezTerm") return true;
+  if (program == "ghostty" || program == "WezTerm" || program == "mintty") return true;
   // iTerm2 says what it can: P is progress.
   if (program == "iTerm.app") return variable("TERM_FEATURES").find('P') != std::string_view::npos;
+  // GNOME's terminal and others of its library, which have it from 0.80 on.
+  const auto vte = variable("VTE_VERSION");
+  if (unsigned version = 0;
+      std::from_chars(vte.data(), vte.data() + vte.size(), version).ec == std::errc() &&
+      version >= 8000)
+    return true;
   return !variable("WT_SESSION").empty() || variable("ConEmuANSI") == "ON";
 }
 

@@ -17,7 +17,7 @@ class Environment {
  public:
   explicit Environment(const Values& values) {
     for (const char* name : {"NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "TERM_PROGRAM",
-                             "TERM_FEATURES", "WT_SESSION", "ConEmuANSI", "LC_ALL", "LC_CTYPE",
+                             "TERM_FEATURES", "VTE_VERSION", "WT_SESSION", "ConEmuANSI", "LC_ALL", "LC_CTYPE",
                              "LANG", "GITHUB_ACTIONS", "GITLAB_CI"}) {
       const char* value = std::getenv(name);
       before_.emplace_back(name, value == nullptr ? "" : value);
@@ -77,6 +77,11 @@ TEST_CASE("what a terminal can do is known by its environment") {
     CHECK_FALSE(progress_by_environment());
     ::setenv("TERM_FEATURES", "T3CwLrMSc7UUw9Ts3BFGsSyHNoSxFP", 1);
     CHECK(progress_by_environment());
+  }
+  for (const auto& [version, shows] :
+       {std::pair("8002", true), {"8000", true}, {"7804", false}, {"", false}, {"new", false}}) {
+    const Environment environment(Values{{"TERM", "xterm"}, {"VTE_VERSION", version}});
+    CHECK(progress_by_environment() == shows);
   }
   const Environment environment(Values{});
   CHECK_FALSE(smart_terminal());

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/shell_words.h"
 #include "base/text.h"
 #include "cli/options.h"
 #include "cli/place.h"
@@ -23,40 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 using Candidates = std::vector<Candidate>;
-
-// As a shell would: quotes and backslashes protect white space. A quote that isn't closed reaches
-// to the end.
-Strings split_words(std::string_view text) {
-  Strings words;
-  std::string word;
-  bool inside = false;  // a word, perhaps an empty one in quotes
-  char quote = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote != 0) {
-      if (c == quote) {
-        quote = 0;
-      } else {
-        word += c;
-      }
-    } else if (c == '\'' || c == '"') {
-      quote = c;
-      inside = true;
-    } else if (c == '\\' && i + 1 < text.size()) {
-      word += text[++i];
-      inside = true;
-    } else if (c == ' ' || c == '\t' || c == '\n') {
-      if (inside) words.push_back(std::move(word));
-      word.clear();
-      inside = false;
-    } else {
-      word += c;
-      inside = true;
-    }
-  }
-  if (inside) words.push_back(std::move(word));
-  return words;
-}
 
 bool leads_on(const fs::path& path) {
   std::error_code error;
@@ -271,7 +238,7 @@ std::optional<CompletionRequest> completion_request() {
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
   if (error != std::errc() || end != number.data() + number.size()) return std::nullopt;
   CompletionRequest request;
-  Strings words = split_words(text);
+  Strings words = shell_words(text);
   if (index < words.size()) request.word = words[index];
   for (std::size_t i = 1; i < std::min(index, words.size()); ++i)
     request.before.push_back(std::move(words[i]));

@@ -1,5 +1,6 @@
 #include "cli/help.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/shell_words.h"
 #include "base/text.h"
 #include "cli/options.h"
 
@@ -22,35 +24,10 @@ void each_command(const CommandShape& shape, const std::function<void(const Comm
   for (const CommandShape& sub : shape.commands) each_command(sub, then);
 }
 
-// The words of an example, as a shell takes them, without the first; what is after a pipe belongs
-// to others.
+// The words of an example without the first; what is after a pipe belongs to others.
 Strings words_of(const std::string& command) {
-  Strings words;
-  std::string word;
-  bool inside = false;
-  char quote = 0;
-  for (const char c : command + " ") {
-    if (quote != 0) {
-      if (c == quote) {
-        quote = 0;
-      } else {
-        word += c;
-      }
-    } else if (c == '\'' || c == '"') {
-      quote = c;
-      inside = true;
-    } else if (c == '|') {
-      break;
-    } else if (c != ' ') {
-      word += c;
-      inside = true;
-    } else if (inside) {
-      words.push_back(word);
-      word.clear();
-      inside = false;
-    }
-  }
-  REQUIRE(quote == 0);
+  Strings words = shell_words(command);
+  words.erase(std::find(words.begin(), words.end(), "|"), words.end());
   REQUIRE(words.front() == "sluice");
   words.erase(words.begin());
   return words;

@@ -214,11 +214,8 @@ class Rows {
 
 std::string counts_text(const history::Summary& summary) {
   std::vector<std::string> parts;
-  for (const Fate fate : {Fate::kBuilt, Fate::kPulled, Fate::kFetched, Fate::kPushed, Fate::kCached,
-                          Fate::kFailed, Fate::kNotReached}) {
-    if (summary.count(fate) > 0)
-      parts.push_back(fmt::format("{} {}", summary.count(fate), text_of(fate)));
-  }
+  for (const auto& [count, what] : summary.told())
+    parts.push_back(fmt::format("{} {}", count, what));
   return fmt::format("{}{}{}", summary.elements, parts.empty() ? "" : ": ", fmt::join(parts, ", "));
 }
 

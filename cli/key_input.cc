@@ -11,10 +11,25 @@ namespace sluice::cli {
 namespace {
 
 constexpr int kTerminal = 0;
+constexpr char kEscape = '\033';
 
 bool in_foreground() { return ::tcgetpgrp(kTerminal) == ::getpgrp(); }
 
 }  // namespace
+
+// An arrow, a function key: ESC [ or ESC O, and all up to a letter or ~.
+std::string plain_keys(std::string_view typed) {
+  std::string out;
+  for (std::size_t i = 0; i < typed.size(); ++i) {
+    if (typed[i] != kEscape) {
+      out += typed[i];
+    } else if (++i < typed.size() && (typed[i] == '[' || typed[i] == 'O')) {
+      while (++i < typed.size() && (typed[i] < '@' || typed[i] > '~')) {
+      }
+    }
+  }
+  return out;
+}
 
 bool KeyInput::on() {
   if (!in_foreground()) return false;

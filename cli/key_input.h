@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include <termios.h>
@@ -17,6 +18,9 @@
 #include "wire/reactor.h"
 
 namespace sluice::cli {
+
+// What was typed without arrows and function keys, which are several bytes.
+std::string plain_keys(std::string_view typed);
 
 class KeyInput {
  public:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <ctime>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -20,6 +19,7 @@
 #include "base/identity.h"
 #include "base/text.h"
 #include "base/try.h"
+#include "base/utc.h"
 #include "cli/sessions.h"
 #include "project/user_config.h"
 #include "store/space.h"
@@ -49,16 +49,6 @@ std::string advertised(const ListenOptions& options, const std::string& host) {
   char name[256] = "";
   ::gethostname(name, sizeof name - 1);
   return name;
-}
-
-// "2026-11-30T12:00:00Z"
-std::string utc(std::int64_t wall_ns) {
-  const std::time_t when = wall_ns / 1'000'000'000;
-  std::tm parts{};
-  ::gmtime_r(&when, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 Result<wire::AccessKeys> make_keys() {
@@ -158,7 +148,7 @@ Result<std::vector<std::string>> write_join_files(const wire::SessionPaths& path
               {"enrolment-secret-key", enrolment.secret_key}};
     if (role == "runner") join["cas-certificate"] = certificate;
     if (expires != 0) {
-      join["expires"] = utc(expires);
+      join["expires"] = utc_text(expires / 1'000'000'000);
       join["expires-ns"] = static_cast<std::uint64_t>(expires);
     }
     const std::string path = fmt::format("{}/{}.json", to, role);
@@ -254,7 +244,7 @@ Result<std::string> enrol(const wire::JoinTicket& ticket, const wire::EnrolArgum
     if (expired && shaken.error().reason == "not-let-in") {
       return fail("join", "expired",
                   fmt::format("The join file of session {} has expired at {}", ticket.session,
-                              utc(ticket.expires)));
+                              utc_text(ticket.expires / 1'000'000'000)));
     }
     return fail(
         "join", shaken.error().reason,

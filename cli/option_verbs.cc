@@ -50,6 +50,9 @@ void Parser::add_build() {
                 "Build what is cached once more, and fail where that comes out differently; "
                 "--deps says what is checked besides (default: none)");
   session_options(*sub, build_);
+  sub->add_flag("--json", build_.json, "Print a JSON document of what --check has found")
+      ->needs("--check")
+      ->excludes("--detach");
   listen_options(*sub, build_.listen);
   artifact_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading");
   source_remote_options(*sub, build_.remotes, std::nullopt, "uploading and downloading cached");
@@ -446,7 +449,8 @@ void Parser::add_session() {
       ->check(not_negative());
   answer->add_option("choice", control_.choice)
       ->type_name("continue|quit|terminate|retry")
-      ->required();
+      ->required()
+      ->check(one_of("choice", {"continue", "quit", "terminate", "retry"}));
   auto* builders =
       add_verb(*group, "builders", "Set how many builds a session does at once",
                {{"sluice session builders 8", "Build eight elements at once from now on"},

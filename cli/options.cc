@@ -204,12 +204,32 @@ std::pair<CLI::App*, std::string> Parser::unknown_option() {
   return {nullptr, ""};
 }
 
+namespace {
+
+// "-j", "-j4", "--jobs": what make, ninja and others have. `number`: what stands behind it.
+bool is_jobs(const std::string& name, std::string& number) {
+  if (name == "--jobs") return true;
+  if (!name.starts_with("-j") || name.find_first_not_of("0123456789", 2) != std::string::npos)
+    return false;
+  number = name.substr(2);
+  return true;
+}
+
+}  // namespace
+
 std::string Parser::no_such_option(CLI::App* given, const std::string& option) {
   const std::string name = option.substr(0, option.find('='));
   const std::string none = "No such option: " + option;
   if (const auto* verb = dynamic_cast<const Verb*>(given);
       verb != nullptr && !verb->on_unknown_option.empty() && !name.starts_with("--"))
     return none + on_line_of_its_own(verb->on_unknown_option);
+  if (std::string given_number; is_jobs(name, given_number))
+    return none + fmt::format(
+                      "\n'--builders {0}' is how many elements are built at once, "
+                      "'--max-jobs {0}' with how many processes each: {1} --builders {0} "
+                      "...{2}",
+                      given_number.empty() ? "N" : given_number, app_.get_name(),
+                      path_of(named().back()).substr(app_.get_name().size()));
   const auto apps = named();
   const auto elsewhere = [&](const std::string& which) -> std::string {
     for (const CLI::App* app : apps) {

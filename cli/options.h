@@ -63,6 +63,7 @@ struct Work {
   // build: what `deps` says, "" being none of the dependencies, is built once more where it is
   // cached, and compared with that.
   bool check = false;
+  bool json = false;  // a document of what was checked
   RemoteOptions remotes;
   // pull: nothing to pull from is no error; only what `targets` need is pulled.
   bool if_possible = false;

@@ -283,6 +283,18 @@ TEST_CASE("usage errors say where to read more") {
   CHECK(contains(line.output, "Try 'sluice show -h' for help."));
   CHECK(contains(line.output, "--bogus"));
   CHECK(contains(refused({"bogus"}).output, "bogus"));
+  for (const std::vector<std::string>& jobs :
+       std::vector<std::vector<std::string>>{{"build", "-j4"},
+                                             {"-j4", "build"},
+                                             {"build", "-j", "4"},
+                                             {"source", "fetch", "--jobs=4"}}) {
+    const std::string told = refused(jobs).output;
+    INFO(told);
+    CHECK(contains(told, "No such option: "));
+    CHECK(contains(told, "sluice --builders "));
+  }
+  CHECK(contains(refused({"build", "-j4", "a.bst"}).output, "sluice --builders 4 ... build"));
+  CHECK(contains(refused({"session", "answer", "1", "retyr"}).output, "Did you mean 'retry'"));
   refused({"--deps"});
   refused({"build", "--deps", "some"});
   refused({"--builders", "two", "build"});

@@ -10,40 +10,33 @@
 #include "base/process.h"
 #include "base/try.h"
 #include "cli/commands.h"
-#include "cli/load.h"
-#include "cli/place.h"
-#include "cli/sessions.h"
+#include "cli/past.h"
 
 namespace sluice::cli {
 
 namespace {
 
-// The session called `id`, living or not; with "" the newest of the project, or else of all.
-Result<SessionInfo> any_session(const Invocation& invocation, const std::string& id) {
-  if (!id.empty()) return find_session(id);
-  const std::string project = find_project(load_arguments(invocation.global).what.directory);
-  const auto sessions = list_sessions();
-  const SessionInfo* chosen = nullptr;
-  bool chosen_here = false;
-  for (const SessionInfo& info : sessions) {
-    const bool here = !project.empty() && find_project(info.project) == project;
-    if (!here && chosen_here) continue;
-    chosen = &info;
-    chosen_here = here;
+// The session of this machine that `id` is of, living or not; "": as past_session() has it.
+Result<SessionInfo> session_here(const Invocation& invocation, const std::string& id) {
+  if (id.ends_with(".json")) {
+    return fail(
+        "session", "elsewhere",
+        fmt::format("{}: only sessions of this machine have pages; `session attach`, `trace` "
+                    "and `collect` show what another machine has",
+                    id));
   }
-  if (chosen == nullptr) return fail("session", "no-session", "There was no session yet");
-  return *chosen;
+  return past_session(invocation, id);
 }
 
 Result<int> make_report(const Invocation& invocation, const ReportCommand& command) {
-  const SessionInfo session = TRY(any_session(invocation, command.id));
+  const SessionInfo session = TRY(session_here(invocation, command.id));
   const std::string output = command.output.empty()
                                  ? fmt::format("sluice-report-{}.html", session.paths.id)
                                  : command.output;
   SpawnOptions options;
   options.argv = {find_program("sluice-report"), "--session", session.paths.id, "--output", output};
   if (!command.compare.empty()) {
-    const SessionInfo earlier = TRY(find_session(command.compare));
+    const SessionInfo earlier = TRY(session_here(invocation, command.compare));
     options.argv.insert(options.argv.end(), {"--compare", earlier.paths.id});
   }
   const Process process = TRY(spawn(options));
@@ -64,7 +57,7 @@ int run_web(Invocation& invocation, const WebCommand& command) {
   std::vector<std::string> words = {find_program("sluice-web"), "--port",
                                     std::to_string(command.port)};
   if (!command.id.empty()) {
-    const auto session = find_session(command.id);
+    const auto session = session_here(invocation, command.id);
     if (!session) return failed(invocation, session.error());
     words.insert(words.end(), {"--session", session->paths.id});
   }

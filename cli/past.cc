@@ -7,8 +7,7 @@
 #include "base/try.h"
 #include "cli/ask.h"
 #include "cli/place.h"
-#include "wire/hello.h"
-#include "wire/record_reader.h"
+#include "wire/follow.h"
 
 namespace sluice::cli {
 
@@ -28,28 +27,11 @@ Result<SessionInfo> past_session(const Invocation& invocation, const std::string
 namespace {
 
 Result<history::History> read_from_there(const SessionInfo& session) {
-  const std::uint64_t end = TRY(end_cursor(session.paths));
   history::Gatherer gatherer({});
-  wire::Context context;
-  wire::Reactor reactor;
-  bool over = false;
-  wire::RecordReader::Settings settings;
-  settings.endpoint = session.paths.address("records");
-  settings.wait_for(session.paths);
-  settings.hello = client_hello(wire::kRecordsProtocol);
-  std::uint64_t next = 1;
-  auto reader = TRY(wire::RecordReader::create(
-      context, reactor, std::move(settings),
-      [&](std::string_view packed) {
-        (void)gatherer.add(packed);  // counted there
-        if (++next >= end) reactor.stop();
-      },
-      [&](bool) {
-        over = true;
-        reactor.stop();
-      }));
-  if (end > 1) reactor.run();
-  reader.reset();
+  const bool over = TRY(wire::read_until_now(session.paths, "cli", [&](std::string_view packed) {
+    (void)gatherer.add(packed);  // counted there
+    return true;
+  }));
   gatherer.settle(over);
   return gatherer.take();
 }

@@ -1,6 +1,9 @@
 #include "cli/past_show.h"
 
 #include <csignal>
+#include <optional>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -8,6 +11,7 @@
 #include "cli/history_text.h"
 #include "cli/past.h"
 #include "cli/renderers.h"
+#include "cli/replay_keys.h"
 #include "history/outline.h"
 
 namespace sluice::cli {
@@ -16,18 +20,32 @@ namespace {
 
 // What became of the showing.
 enum class Shown { kAll, kInterrupted, kNot };
+constexpr Duration kStopDeadline = std::chrono::milliseconds(500);
 
-Result<Shown> show(std::vector<std::string> arguments) {
+// `keys_at`: somebody sits at the terminal, and the replay goes that fast as it begins.
+Result<Shown> show(std::vector<std::string> arguments, std::optional<double> keys_at = {}) {
   wire::Reactor reactor;
   bool interrupted = false;
   Renderers renderers(reactor, [&] { reactor.stop(); });
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    CHECK(reactor.on_signal(signal, [&] {
-      interrupted = true;
-      renderers.cut_short();
+  const auto enough = [&] {
+    interrupted = true;
+    renderers.cut_short();
+  };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) CHECK(reactor.on_signal(signal, enough));
+  std::optional<ReplayKeys> keys;
+  if (keys_at) {
+    keys.emplace(reactor, renderers, *keys_at, enough);
+    CHECK(reactor.on_signal(SIGTSTP, [&] {
+      keys->off();
+      renderers.signal_all(SIGTSTP);
+      renderers.wait_stopped(kStopDeadline);
+      ::kill(::getpid(), SIGSTOP);
+      renderers.signal_all(SIGCONT);
+      keys->on();
     }));
   }
   CHECK(renderers.start(std::move(arguments), true));
+  if (keys) keys->on();
   reactor.run();
   if (interrupted) return Shown::kInterrupted;
   return renderers.main_shown() ? Shown::kAll : Shown::kNot;
@@ -113,7 +131,10 @@ int run_session_replay(Invocation& invocation, const SessionReplayCommand& comma
   add("--max-pause", command.max_pause_s);
   add("--skip", command.skip_s);
   if (!command.skip_to.empty()) arguments.insert(arguments.end(), {"--skip-to", command.skip_to});
-  auto shown = show(std::move(arguments));
+  const bool keys = style->draws() && invocation.interactive && ::isatty(0) == 1;
+  auto shown = show(
+      std::move(arguments),
+      keys ? std::optional(command.speed == "max" ? 0 : std::stod(command.speed)) : std::nullopt);
   if (!shown) return failed(invocation, shown.error());
   return *shown == Shown::kNot ? kFailure : kSuccess;
 }

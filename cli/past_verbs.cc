@@ -120,8 +120,7 @@ void Parser::add_past(CLI::App& session) {
   replay->add_option("id", replay_.id)->type_name("ID");
   Strings styles = style_names();
   styles.emplace_back("json");
-  choice(*replay, "--style", replay_.style, styles,
-         "How it is shown (default: tty on a terminal, else plain)");
+  choice(*replay, "--style", replay_.style, styles, "How it is shown (default: as a build is)");
   last_checked(value(*replay, "--speed", replay_.speed, "N",
                      "So many times as fast as it was, or 'max': without waiting (default: 1)"),
                is_speed());

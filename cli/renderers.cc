@@ -23,6 +23,7 @@ constexpr unsigned kRestarts = 3;
 constexpr int kAtPrompt = 4;
 constexpr int kPositionFd = 3;
 constexpr int kHintFd = 4;
+constexpr int kSteerFd = 5;
 // A terminal that accepts nothing keeps it longer than it should.
 constexpr Duration kPauseDeadline = std::chrono::seconds(2);
 constexpr Duration kLookForStopped = std::chrono::seconds(2);
@@ -89,18 +90,23 @@ Status Renderers::spawn_child(Child child) {
   options.argv.insert(options.argv.end(), child.arguments.begin(), child.arguments.end());
   if (child.from > 0)
     options.argv.insert(options.argv.end(), {"--from", std::to_string(child.from)});
-  UniqueFd theirs, hints;
-  if (child.main) {
+  std::vector<UniqueFd> theirs;
+  // An end of a pipe that it has as the descriptor `number`, told by an option of that name.
+  const auto give = [&](const char* option, int number, UniqueFd& ours, bool reads) -> Status {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
-    child.position.reset(ends[0]);
-    theirs.reset(ends[1]);
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno, "pipe");
-    hints.reset(ends[0]);
-    child.hints.reset(ends[1]);
-    options.keep_fds = {{theirs.get(), kPositionFd}, {hints.get(), kHintFd}};
-    options.argv.insert(options.argv.end(), {"--cursor-fd", std::to_string(kPositionFd),
-                                             "--hint-fd", std::to_string(kHintFd)});
+    ours.reset(ends[reads ? 1 : 0]);
+    theirs.emplace_back(ends[reads ? 0 : 1]);
+    options.keep_fds.emplace_back(theirs.back().get(), number);
+    options.argv.insert(options.argv.end(), {option, std::to_string(number)});
+    return {};
+  };
+  if (child.main) {
+    CHECK(give("--cursor-fd", kPositionFd, child.position, false));
+    CHECK(give("--hint-fd", kHintFd, child.hints, true));
+    if (std::find(child.arguments.begin(), child.arguments.end(), "--replay") !=
+        child.arguments.end())
+      CHECK(give("--steer-fd", kSteerFd, child.steering, true));
   }
   auto process = TRY(spawn(options));
   child.process = std::move(process);
@@ -120,6 +126,12 @@ void Renderers::send_hint(const Child& child) {
   if (!child.hints) return;
   const std::string line = hint_ + "\n";
   (void)!::write(child.hints.get(), line.data(), line.size());
+}
+
+void Renderers::steer(const std::string& line) {
+  for (const auto& child : children_) {
+    if (child.steering) (void)!::write(child.steering.get(), (line + "\n").data(), line.size() + 1);
+  }
 }
 
 void Renderers::ended(pid_t pid) {

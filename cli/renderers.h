@@ -51,6 +51,9 @@ class Renderers {
   // kept back for one that doesn't read.
   void hint(std::string rows);
 
+  // Gives the main one, which replays a session, a line that steers that.
+  void steer(const std::string& line);
+
   bool none() const { return children_.empty() && !paused_; }
   // Whether the main one showed everything: it ended with 0, and was never killed.
   bool main_shown() const { return main_shown_; }
@@ -74,6 +77,7 @@ class Renderers {
     unsigned restarts = 0;
     UniqueFd position;       // the cursor comes through it when it ends
     UniqueFd hints;          // lines to it
+    UniqueFd steering;       // lines to one that replays
     std::uint64_t from = 0;  // where to go on; 0: as the arguments say
   };
   Status spawn_child(Child child);

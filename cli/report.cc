@@ -77,8 +77,8 @@ void Report::error(const Error& error) {
     Error shown = told(error);
     shown.message = clean(shown.message);
     shown.detail = clean(shown.detail);
-    if (auto file = file_of_place(shown.provenance.file, directory_); !file.empty())
-      shown.provenance.file = std::move(file);
+    // Of what is in no file of the project's there is no place either.
+    shown.provenance.file = project::committed_file_of(shown.provenance.file, directory_);
     tell(workflow_error(shown, clean(shown.introduction), directory_, workspace_));
   }
   record_error(error);

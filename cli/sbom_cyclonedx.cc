@@ -1,10 +1,10 @@
 // CycloneDX 1.5 as JSON (cyclonedx.org/docs/1.5/json).
-#include <ctime>
 #include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/utc.h"
 #include "cli/sbom.h"
 
 namespace sluice::cli {
@@ -35,7 +35,7 @@ class Writer {
     // One target is what the bill is of; several are parts of the project.
     const bool alone = bom_.targets.size() == 1;
     Json metadata = Json::object();
-    if (bom_.time) metadata["timestamp"] = time_text(*bom_.time);
+    if (bom_.time) metadata["timestamp"] = utc_text(*bom_.time);
     const Json tool = {{"type", "application"}, {"name", "sluice"}, {"version", SLUICE_VERSION}};
     metadata["tools"]["components"] = Json::array({tool});
     metadata["component"] =
@@ -58,14 +58,6 @@ class Writer {
   }
 
  private:
-  static std::string time_text(std::int64_t seconds) {
-    const std::time_t time = seconds;
-    std::tm utc{};
-    ::gmtime_r(&time, &utc);
-    char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return text;
-  }
   std::string project_ref() const { return "project:" + bom_.project; }
   static std::string ref(const BomElement& element) { return "element:" + element.name; }
   static std::string ref(const BomSource& source) { return "source:" + source.id; }

@@ -1,10 +1,9 @@
 // SPDX 2.3 as JSON (spdx.github.io/spdx-spec/v2.3).
-#include <ctime>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/sha256.h"
+#include "base/utc.h"
 #include "cli/sbom.h"
 
 namespace sluice::cli {
@@ -18,15 +17,6 @@ constexpr const char* kNobodySays = "NOASSERTION";
 // A document must say when it was made. Where nobody says it, it is the time that BuildStream gives
 // to all files, so that the same is made of the same.
 constexpr std::int64_t kFixedTime = 1321009871;
-
-std::string time_text(std::int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm utc{};
-  ::gmtime_r(&time, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
-}
 
 // Letters, digits, '.' and '-' alone, and another one for each name.
 std::string element_id(const std::string& name) {
@@ -54,7 +44,7 @@ bool is_expression(const std::string& text) {
 class Writer {
  public:
   explicit Writer(const Bom& bom)
-      : bom_(bom), time_(time_text(bom.time.value_or(kFixedTime))),
+      : bom_(bom), time_(utc_text(bom.time.value_or(kFixedTime))),
         tool_(fmt::format("Tool: sluice-{}", SLUICE_VERSION)) {}
 
   std::string text() {

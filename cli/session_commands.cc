@@ -37,8 +37,9 @@ constexpr Duration kStatusTimeout = milliseconds(500);
 // How long a terminal that accepts nothing is waited for.
 constexpr Duration kScreenDeadline = seconds(5);
 constexpr Duration kDetachDeadline = seconds(2);
-// How much of what has gone by is shown above the status area.
-constexpr std::uint64_t kLookBack = 20;
+// How many of the records that have gone by are shown above the status area: BuildStream's lines
+// show nearly each of them, the calm ones few.
+constexpr std::uint64_t kLookBack = 20, kCalmLookBack = 200;
 
 // A command that shows a session. On a terminal it asks about elements that fail, like the command
 // that builds; the first answer wins.
@@ -87,7 +88,8 @@ class Attachment {
     std::uint64_t from = 1;
     if (draws) {
       const std::uint64_t cursor = TRY(end_cursor(session.paths));
-      if (cursor > kLookBack) from = cursor - kLookBack;
+      const std::uint64_t back = style_.name == "calm" ? kCalmLookBack : kLookBack;
+      if (cursor > back) from = cursor - back;
       arguments_.insert(arguments_.end(), {"--from", std::to_string(from)});
     }
     if (terminal_.asks()) return connect(session, from);

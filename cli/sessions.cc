@@ -1,23 +1,17 @@
 #include "cli/sessions.h"
 
-#include <csignal>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/try.h"
 #include "cli/place.h"
+#include "wire/follow.h"
 #include "wire/hello.h"
-#include "wire/link.h"
-#include "wire/reactor.h"
 
 namespace sluice::cli {
 
 namespace {
-
-constexpr unsigned kSayAfterBeats = 5;
-constexpr Duration kLookForSignals = std::chrono::milliseconds(100);
 
 template <typename T>
 void take(const nlohmann::json& from, const char* key, T& into) {
@@ -94,16 +88,6 @@ Result<SessionInfo> choose_session(const std::string& id, const std::string& dir
   return *chosen;
 }
 
-Result<SessionInfo> newest_session(const std::string& directory) {
-  const std::string project = find_project(directory);
-  auto sessions = list_sessions();
-  if (sessions.empty()) return fail("session", "no-session", "There is no session");
-  for (auto session = sessions.rbegin(); session != sessions.rend(); ++session) {
-    if (!project.empty() && find_project(session->project) == project) return std::move(*session);
-  }
-  return std::move(sessions.back());
-}
-
 Result<SessionInfo> find_session(const std::string& id) {
   SessionInfo info;
   if (!read_session(id, info))
@@ -116,37 +100,7 @@ wire::Hello client_hello(std::string_view protocol) {
 }
 
 Result<std::uint64_t> end_cursor(const wire::SessionPaths& paths) {
-  wire::Context context;
-  wire::Reactor reactor;
-  std::uint64_t cursor = 0;
-  unsigned beats = 0;
-  wire::Link::Callbacks callbacks;
-  callbacks.on_welcome = [&](const wire::Welcome& welcome) {
-    cursor = welcome.end_cursor;
-    reactor.stop();
-  };
-  callbacks.on_message = [](std::string_view, std::string_view) {};
-  callbacks.on_beat = [&](unsigned) {
-    if (!paths.lives()) return reactor.stop();
-    if (++beats == kSayAfterBeats)
-      (void)write_all(2, fmt::format("Session {} doesn't answer: waiting for it\n", paths.id));
-  };
-  auto link = TRY(wire::Link::create(context, reactor, paths.address("records"),
-                                     client_hello(wire::kRecordsProtocol), std::move(callbacks)));
-  // Signals that the caller has blocked, to hear of them in a loop of its own.
-  reactor.every(kLookForSignals, [&] {
-    sigset_t pending;
-    sigemptyset(&pending);
-    (void)::sigpending(&pending);
-    if (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
-        sigismember(&pending, SIGHUP) == 1)
-      reactor.stop();
-  });
-  reactor.run();
-  link.reset();
-  if (cursor == 0)
-    return fail("session", "no-answer", fmt::format("No answer from session {}", paths.id));
-  return cursor;
+  return wire::end_cursor(paths, client_hello(wire::kRecordsProtocol));
 }
 
 }  // namespace sluice::cli

@@ -43,10 +43,6 @@ std::vector<SessionInfo> list_sessions();
 // of all. Error: domain "session", reason "no-session" or "session-ended".
 Result<SessionInfo> choose_session(const std::string& id, const std::string& directory);
 
-// The newest session, whether it lives or not: of `directory`'s project, or else of all. Error:
-// domain "session", reason "no-session".
-Result<SessionInfo> newest_session(const std::string& directory);
-
 // The session called `id`, whether it lives or not.
 Result<SessionInfo> find_session(const std::string& id);
 

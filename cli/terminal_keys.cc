@@ -12,7 +12,6 @@ namespace {
 constexpr Duration kSaid = std::chrono::seconds(4);
 constexpr Duration kLook = std::chrono::milliseconds(500);
 constexpr std::size_t kQueued = 32;
-constexpr char kEscape = '\033';
 
 }  // namespace
 
@@ -66,16 +65,7 @@ void TerminalKeys::failed(const std::string& element) {
 }
 
 void TerminalKeys::typed(std::string_view keys) {
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const char key = keys[i];
-    // An arrow, a function key: ESC [ or ESC O, and all up to a letter or ~.
-    if (key == kEscape) {
-      if (++i < keys.size() && (keys[i] == '[' || keys[i] == 'O')) {
-        while (++i < keys.size() && (keys[i] < '@' || keys[i] > '~')) {
-        }
-      }
-      continue;
-    }
+  for (const char key : plain_keys(keys)) {
     if (actions_.answers(key)) continue;
     if (busy_) {
       if (queue_.size() < kQueued) queue_.push_back(key);

@@ -27,6 +27,7 @@
 
 #include "base/file.h"
 #include "base/try.h"
+#include "cli/check_json.h"
 #include "cli/commands.h"
 #include "cli/disk_room.h"
 #include "cli/last_builds.h"
@@ -139,10 +140,23 @@ class WorkRun {
         invocation_.report.error(*error_);
       }
     }
-    return status_;
+    return work_.json ? print_checked() : status_;
   }
 
  private:
+  // What the records say: of a run that has begun.
+  int print_checked() {
+    if (!session_) return status_;
+    const auto history = history::read(session_->paths());
+    if (!history) return failed(invocation_, history.error());
+    for (const history::Run& run : history->runs) {
+      if (run.number != next_run_) continue;
+      if (auto written = print(check_json(*history, run)); !written)
+        return failed(invocation_, written.error());
+    }
+    return status_;
+  }
+
   template <typename P>
   P* in() {
     return std::get_if<P>(&phase_);

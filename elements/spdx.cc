@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
+#include "base/utc.h"
 
 namespace sluice::elements {
 
@@ -144,15 +144,12 @@ Status add_element(std::vector<Json>& packages, const model::Node& element, cons
 
 // Seconds since 1970 as SPDX writes a time.
 Result<std::string> time_text(const std::string& seconds) {
-  const std::time_t time = std::strtoll(seconds.c_str(), nullptr, 10);
-  std::tm parts{};
-  char text[64];
-  if (::gmtime_r(&time, &parts) == nullptr || parts.tm_year > 9999 - 1900 ||
-      std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+  std::string text = utc_text(std::strtoll(seconds.c_str(), nullptr, 10));
+  if (text.empty()) {
     return fail("load", "invalid-data",
                 fmt::format("spdx-info: 'created' is {}, which is no time", seconds));
   }
-  return std::string(text);
+  return text;
 }
 
 }  // namespace

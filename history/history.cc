@@ -115,6 +115,7 @@ void Gatherer::note_run(const wire::Event& event) {
     if (event.type == "run.finished") {
       run->ended = event.time;
       run->outcome = event.outcome;
+      run->progress = event.progress;
       if (event.elapsed != 0) run->duration = event.elapsed;
       run->suspended = history_.paused_between(run->started, run->ended);
     }

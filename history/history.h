@@ -88,10 +88,11 @@ struct Run {
   std::int64_t suspended = 0;  // the time that `duration` leaves out
   std::string outcome;         // success | failure | terminated | quit; "": has not ended
   std::uint32_t builders = 0;  // at once at most, as was said last; 0: not known
-  std::vector<wire::QueueSection> queues;  // as they were said last
-  std::vector<Element> elements;           // in the order of the pipeline
-  bool has_dependencies = false;           // records of older sessions don't say them
-  std::vector<std::size_t> jobs;           // in the order in which they have started
+  std::vector<wire::QueueSection> queues;         // as they were said last
+  std::optional<wire::ProgressSection> progress;  // at its end, where records say it
+  std::vector<Element> elements;                  // in the order of the pipeline
+  bool has_dependencies = false;                  // records of older sessions don't say them
+  std::vector<std::size_t> jobs;                  // in the order in which they have started
 };
 
 // Time that counts for nothing.

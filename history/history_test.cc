@@ -80,9 +80,11 @@ class Story {
     say(at, "job.finished", more);
   }
 
-  void end_run(double at, const std::string& outcome, double paused = 0) {
-    say(at, "run.finished",
-        {{"outcome", outcome}, {"elapsed", static_cast<std::int64_t>((at - paused) * kSecond)}});
+  void end_run(double at, const std::string& outcome, double paused = 0,
+               json more = json::object()) {
+    more["outcome"] = outcome;
+    more["elapsed"] = static_cast<std::int64_t>((at - paused) * kSecond);
+    say(at, "run.finished", more);
   }
 
   const History& history(bool over = true) {
@@ -195,6 +197,24 @@ TEST_CASE("history: runs, jobs, fates, failures and what they cost") {
   REQUIRE(summary.runners.size() == 1);
   CHECK(summary.runners[0].jobs == 4);
   CHECK(summary.runners[0].failed == 1);
+}
+
+TEST_CASE("history: of what was there those count that the run worked on, as it has counted them") {
+  Story story;
+  // a.bst is what b.bst was built with, which is there.
+  story.run(0, {{"a.bst", "cached", {}}, {"b.bst", "cached", {0}}, {"c.bst", "buildable", {1}}},
+            {"c.bst"});
+  story.start(1, 1, "build", "c.bst");
+  story.finish(2, 1, "build", "c.bst", "success", 0, 1, {{"origin", "built"}});
+  CHECK(summarise(story.history(false), story.history().runs[0]).count(Fate::kCached) == 2);
+  story.end_run(2, "success", 0,
+                {{"progress", {{"elements", 2}, {"done", 2}, {"cached", 1}, {"built", 1}}}});
+  const Summary summary = summarise(story.history(), story.history().runs[0]);
+  CHECK(summary.count(Fate::kCached) == 1);
+  CHECK(summary.count(Fate::kNotNeeded) == 1);
+  CHECK(summary.elements == 2);
+  using Told = std::vector<std::pair<std::uint32_t, std::string_view>>;
+  CHECK(summary.told() == Told{{1, "built"}, {1, "cached"}});
 }
 
 TEST_CASE("history: the critical path is by durations, not by who ended last") {

@@ -282,11 +282,33 @@ double Summary::hit_rate() const {
   return all == 0 ? -1 : hits / all;
 }
 
+std::vector<std::pair<std::uint32_t, std::string_view>> Summary::told() const {
+  const model::ActionTraits* const action = traits_of(verb);
+  std::string_view own = text_of(Fate::kFetched);
+  if (action != nullptr && action->yields == model::Yields::kRefs) own = "tracked";
+  if (action != nullptr && action->yields == model::Yields::kNothing) own = "checked";
+  std::vector<std::pair<std::uint32_t, std::string_view>> out;
+  for (const Fate fate : {Fate::kFailed, Fate::kBuilt, Fate::kPulled, Fate::kFetched, Fate::kPushed,
+                          Fate::kCached, Fate::kNotReached}) {
+    if (count(fate) != 0)
+      out.emplace_back(count(fate), fate == Fate::kFetched ? own : text_of(fate));
+  }
+  return out;
+}
+
 Summary summarise(const History& history, const Run& run, std::size_t slowest) {
   Summary out;
+  out.verb = run.verb;
   for (const Fate fate : fates(history, run)) {
     ++out.counts[static_cast<std::size_t>(fate)];
     if (fate != Fate::kNotNeeded) ++out.elements;
+  }
+  if (run.progress) {
+    std::uint32_t& cached = out.counts[static_cast<std::size_t>(Fate::kCached)];
+    const std::uint32_t more = cached - std::min(cached, run.progress->cached);
+    cached -= more;
+    out.counts[static_cast<std::size_t>(Fate::kNotNeeded)] += more;
+    out.elements -= more;
   }
   out.failures = failures(history, run);
   out.path = critical_path(history, run);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "history/history.h"
@@ -67,8 +68,11 @@ struct RunnerUse {
 std::vector<RunnerUse> runners(const History& history, const Run& run);
 
 struct Summary {
-  std::array<std::uint32_t, kFateNames.size()> counts{};  // by Fate
-  std::uint32_t elements = 0;
+  // By Fate. Of a run that has ended, `cached` are those that it worked on, as the run has counted
+  // them: records don't tell by what an element is built from what it needs to run.
+  std::array<std::uint32_t, kFateNames.size()> counts{};
+  std::uint32_t elements = 0;  // but those that weren't needed
+  std::string verb;            // the run's
   std::vector<Failure> failures;
   std::vector<std::size_t> slowest;  // jobs, the slowest first
   CriticalPath path;
@@ -79,6 +83,8 @@ struct Summary {
   std::size_t largest = kNone;              // that job
   std::uint64_t fetched = 0, uploaded = 0;  // bytes between machines
 
+  // The numbers in words: what has failed first, and none that is 0.
+  std::vector<std::pair<std::uint32_t, std::string_view>> told() const;
   std::uint32_t count(Fate fate) const { return counts[static_cast<std::size_t>(fate)]; }
   // Of the elements that have an artifact now, those that nobody had to build: 0 to 1; -1 when
   // there are none.

@@ -1,6 +1,7 @@
 #include "jobs/progress.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,8 +18,27 @@ constexpr std::size_t kTail = 4096;
 // A job that opens steps and never ends one is a fault of its own.
 constexpr std::size_t kDeepest = 32;
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t") == std::string_view::npos;
+// How a shell's trace shows an element's command, up to the command.
+constexpr std::string_view kTraced = "+ sh -c -e '";
+
+// A line without a letter or digit, like the one that ends a command in a trace.
+bool says_nothing(std::string_view line) {
+  return std::none_of(line.begin(), line.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x80 || std::isalnum(byte) != 0;
+  });
+}
+
+// "[00:00:12] START ..." or "[--:--:--] ...", which the job itself has written: steps are told
+// apart from lines.
+bool is_message(std::string_view line) {
+  constexpr std::string_view kTime = "[--:--:--]";
+  if (line.size() < kTime.size()) return false;
+  for (std::size_t i = 0; i < kTime.size(); ++i) {
+    const bool digit = kTime[i] == '-' && std::isdigit(static_cast<unsigned char>(line[i])) != 0;
+    if (line[i] != kTime[i] && !digit) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -50,7 +70,8 @@ std::string last_line(const std::string& path) {
     const std::string_view raw = before == std::string_view::npos ? rest : rest.substr(before + 1);
     std::string line = clean(raw);
     std::replace(line.begin(), line.end(), '\t', ' ');
-    if (!is_blank(line)) {
+    if (!says_nothing(line) && !is_message(line)) {
+      if (line.starts_with(kTraced)) line.erase(0, kTraced.size());
       if (line.size() > wire::kMostLine) limit_text(line, wire::kMostLine);
       return line;
     }

@@ -23,9 +23,10 @@ class Steps {
   std::vector<std::string> open_;
 };
 
-// The last line of a log that isn't blank, without what would steer a terminal, of at most
-// kMostLine bytes; what a program has written over (by a carriage return) is left out. "" when
-// there is none in the log's last 4 KiB, or no log.
+// The last line of a log in which a build says something (a letter or digit, and no message of the
+// job's own), without what would steer a terminal, of at most kMostLine bytes; of a command that a
+// shell traces, the command; what a program has written over (by a carriage return) is left out. ""
+// when there is none in the log's last 4 KiB, or no log.
 std::string last_line(const std::string& path);
 
 // Knows what was said of each job, so that only news are said. One thread.

@@ -36,6 +36,12 @@ TEST_CASE("The last line of a log is what a person would see there") {
   CHECK(line_of("\n \n\t\n").empty());
   CHECK(line_of("one\ntwo\n\n") == "two");
   CHECK(line_of("one\nno end") == "no end");
+  CHECK(line_of("one\n...\n'\n") == "one");
+  CHECK(line_of("one\n日本語\n--\n") == "日本語");
+  CHECK(line_of("one\n+ sh -c -e 'make -j4\n'\n") == "make -j4");
+  CHECK(line_of("one\n[--:--:--] START   a.bst: Build\n[00:01:02] SUCCESS a.bst: Build\n") ==
+        "one");
+  CHECK(line_of("[00:01:x2] two\n") == "[00:01:x2] two");
   CHECK(line_of("\x1b[31mred\x1b[0m\x07\ttab\n") == "red? tab");
   CHECK(line_of("10%\r20%\r30%") == "30%");
   CHECK(line_of("10%\r20%\r\n") == "20%");

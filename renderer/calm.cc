@@ -1,171 +1,89 @@
 // The calm style: a line for what is done, and below it the status area (calm_area.h).
 //
-// A frame is one write() inside synchronized output, and holds what has changed. There are at most
-// ten a second, and one a second while only clocks and what jobs write have changed. While the
-// terminal has not taken a frame there is no next one, as in tty.cc. Without an area the same lines
-// come alone, and after a silence one that says what runs.
-#include <algorithm>
-
+// A frame is inside synchronized output, and there is one a second while only clocks and what jobs
+// write have changed. Without an area the same lines come alone, and after a silence one that says
+// what runs.
 #include <fmt/format.h>
 
 #include "base/try.h"
 #include "renderer/calm_area.h"
 #include "renderer/calm_lines.h"
+#include "renderer/frames.h"
 #include "renderer/heartbeat.h"
-#include "renderer/renderer.h"
-#include "renderer/screen.h"
-#include "renderer/status_area.h"
 
 namespace sluice::renderer {
 
 namespace {
 
-constexpr Duration kFrame = std::chrono::milliseconds(100);
-constexpr Duration kSecond = std::chrono::seconds(1);
-
-class Calm final : public Renderer {
+class Calm final : public Framed {
  public:
   Calm(Sink& sink, const Clock& clock, CalmSettings lines, TtySettings settings)
-      : Renderer(sink), clock_(clock), pen_(lines.pen), lines_(std::move(lines)),
-        shows_progress_(settings.progress), size_(settings.size),
-        screen_(settings.size.columns, settings.size.rows, true), last_frame_(clock.monotonic()) {}
-
-  Seen record(std::string_view packed) override {
-    const auto event = wire::decode_event(packed);
-    if (!event) {
-      pending_ += malformed_line(event.error());
-      return {};
-    }
-    pending_ += lines_.render(*event, size_.columns);
-    if (event->type == "run.started") {
-      area_.forget();
-      over_ = false;
-    }
-    if (event->type == "run.finished") {
-      over_ = changed_ = true;
-      status_.reset();
-    }
-    return seen(*event);
-  }
+      : Framed(sink, clock, settings.size, true), pen_(lines.pen), lines_(std::move(lines)),
+        shows_progress_(settings.progress) {}
 
   std::string topic() const override { return "status/lines/"; }
-  bool draws() const override { return true; }
 
-  void live(std::string_view packed) override {
-    auto event = wire::decode_event(packed);
-    if (!event || event->type != "status") return;
+ protected:
+  std::string lines_of(const wire::Event& event) override {
+    std::string lines = lines_.render(event, size().columns);
+    note_run(event);
+    return lines;
+  }
+
+  void remember(const wire::Event& event) override {
+    lines_.recall(event);
+    note_run(event);
+  }
+
+  News news(const wire::Event& status) override {
     // What was published before the run's end may come after it.
-    if (over_ && !(event->run && event->active && event->active->total > 0)) return;
-    std::string now = signature(*event);
-    changed_ = changed_ || !status_ || now != signature_;
+    if (over_ && !(status.run && status.active && status.active->total > 0)) return News::kNone;
+    std::string now = signature(status);
+    const bool changed = now != signature_;
     signature_ = std::move(now);
-    status_ = std::move(*event);
-    received_ = clock_.monotonic();
-    // Another clock or line can wait for the next second.
-    if (!next_tick_) next_tick_ = received_ + kSecond;
+    return changed ? News::kNow : News::kLater;
   }
 
-  void hint(std::string_view rows) override {
-    if (hint_ == rows) return;
-    hint_ = rows;
-    changed_ = true;
-  }
-
-  void resize(Size size) override {
-    size_ = size;
-    screen_.resize(size.columns, size.rows);
-    area_.forget();
-    changed_ = true;
-  }
-
-  void leave_screen() override {
-    if (!output_.flush() || !output_.idle()) return;
-    output_.add(screen_.frame(pending_, {}) + progress_off());
-    pending_.clear();
-    (void)output_.flush();  // an error comes again in poll()
-  }
-
-  void enter_screen() override {
-    screen_.forget();
-    changed_ = true;
-  }
-
-  Result<std::optional<Duration>> poll() override {
-    CHECK(output_.flush());
-    if (!output_.idle()) return std::nullopt;
-    const Duration now = clock_.monotonic();
-    if (finishing_) {
-      if (!finished_) {
-        finished_ = true;
-        return draw(now, {}, progress_off());
-      }
-      return std::nullopt;
-    }
-    const bool due = changed_ || !pending_.empty() || (next_tick_ && now >= *next_tick_);
-    if (!due) return next_tick_ ? std::optional(*next_tick_ - now) : std::nullopt;
-    if (now < last_frame_ + kFrame) return last_frame_ + kFrame - now;
-    std::vector<Row> rows;
-    std::string progress;
-    if (status_) {
-      rows = area_.rows(*status_, lines_.tally(), now - received_, size_, pen_, hint_);
-      progress = progress_now();
-    } else if (over_) {
-      progress = progress_off();
-    }
-    return draw(now, std::move(rows), progress);
-  }
-
-  bool full() const override { return pending_.size() + output_.pending() >= kFull; }
-  bool drained() const override { return pending_.empty() && output_.idle(); }
-  void finish() override { finishing_ = true; }
-  bool done() const override { return finished_ && output_.idle(); }
-
- private:
-  Result<std::optional<Duration>> draw(Duration now, std::vector<Row> rows,
-                                       const std::string& progress) {
-    output_.add(screen_.frame(pending_, std::move(rows)) + progress);
-    pending_.clear();
-    changed_ = false;
-    last_frame_ = now;
-    next_tick_.reset();
-    if (status_ && !finishing_ && ticking(*status_)) next_tick_ = now + kSecond;
-    CHECK(output_.flush());
-    if (!next_tick_) return std::nullopt;
-    return *next_tick_ - now;
+  std::vector<Row> rows(const wire::Event& status, Duration since) override {
+    return area_.rows(status, lines_.tally(), since, size(), pen_, hint());
   }
 
   // OSC 9;4, when the terminal shows it and it says something else than before.
-  std::string progress_now() {
-    const Progress progress = progress_of(*status_, lines_.tally());
+  std::string trailer(const wire::Event* status, bool over) override {
+    if (status == nullptr) return over || over_ ? say_progress({}) : std::string();
+    const Progress progress = progress_of(*status, lines_.tally());
     if (!shows_progress_ || progress.all == 0) return {};
     return say_progress(
         fmt::format("{};{}", progress.failed > 0 ? 2 : 1,
                     std::uint64_t{progress.done + progress.failed} * 100 / progress.all));
   }
-  std::string progress_off() { return progress_.empty() ? std::string() : say_progress("0;0"); }
-  std::string say_progress(std::string value) {
-    if (value == progress_ || (value == "0;0" && progress_.empty())) return {};
-    std::string out = "\x1b]9;4;" + value + "\x1b\\";
-    progress_ = value == "0;0" ? std::string() : std::move(value);
-    return out;
+
+  void resized() override { area_.forget(); }
+
+ private:
+  void note_run(const wire::Event& event) {
+    if (event.type == "run.started") {
+      area_.forget();
+      over_ = false;
+    }
+    if (event.type == "run.finished") {
+      over_ = true;
+      drop_status();
+    }
   }
 
-  const Clock& clock_;
+  std::string say_progress(std::string value) {
+    if (value == progress_) return {};
+    progress_ = std::move(value);
+    return "\x1b]9;4;" + (progress_.empty() ? "0;0" : progress_) + "\x1b\\";
+  }
+
   const Pen pen_;
   CalmLines lines_;
   CalmArea area_;
   const bool shows_progress_;
-  Size size_;
-  Screen screen_;
-  std::string pending_;  // lines that no frame has taken yet
-  std::string hint_, signature_, progress_;
-  std::optional<wire::Event> status_;
-  Duration received_{};  // when it came
-  bool changed_ = false;
+  std::string signature_, progress_;
   bool over_ = false;  // the run
-  std::optional<Duration> next_tick_;
-  Duration last_frame_;
-  bool finishing_ = false, finished_ = false;
 };
 
 class CalmWithoutArea final : public Renderer {
@@ -184,6 +102,13 @@ class CalmWithoutArea final : public Renderer {
     heartbeat_.record(*event, !lines.empty());
     output_.add(lines);
     return seen(*event);
+  }
+
+  void recall(std::string_view packed) override {
+    const auto event = wire::decode_event(packed);
+    if (!event) return;
+    lines_.recall(*event);
+    heartbeat_.record(*event, false);
   }
 
   std::string topic() const override { return quiet_ ? "" : heartbeat_.topic(); }

@@ -15,7 +15,7 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kGather = 10 * kSecond;
 constexpr std::size_t kNamed = 3;
 constexpr std::size_t kSlowest = 3;
-// A chain of more elements is shown by its first and its last ones.
+// A chain of more jobs is shown by its first and its last ones.
 constexpr std::size_t kChain = 5;
 
 bool is_failure(const wire::Event& event) {
@@ -28,13 +28,6 @@ std::string plural(std::size_t count, std::string_view one) {
 }
 
 }  // namespace
-
-std::string counts(const Tally& tally) {
-  std::string out;
-  for (const auto& [count, what] : tally.counts())
-    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
-  return out.empty() ? "nothing to do" : out;
-}
 
 std::int64_t took(const wire::Event& event, std::int64_t began) {
   if (event.run && event.run->elapsed > 0) return event.run->elapsed;
@@ -56,30 +49,53 @@ std::string spoken_verdict(const wire::Event& event) {
 
 }  // namespace
 
-std::string slowest_line(const Tally& tally) {
+namespace {
+
+std::string counts(const history::Summary& summary) {
   std::string out;
-  const auto slowest = tally.slowest(kSlowest);
-  if (slowest.size() < 2 || slowest.front().elapsed < kSecond) return out;
-  for (const auto& one : slowest) {
-    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", clean_line(one.element),
-                       brief_time(one.elapsed));
+  for (const auto& [count, what] : summary.told())
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
+  return out;
+}
+
+std::string slowest(const Tally& tally, const history::Summary& summary) {
+  std::string out;
+  const auto& jobs = summary.slowest;
+  if (jobs.size() < 2 || tally.duration_of(jobs.front()) < kSecond) return out;
+  for (const std::size_t job : jobs) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", clean_line(tally.name_of(job)),
+                       brief_time(tally.duration_of(job)));
   }
   return out;
 }
 
-std::string critical_line(const Tally& tally, std::int64_t took) {
-  const auto [elapsed, elements] = tally.critical();
-  if (elements.size() < 2 || elapsed < kSecond) return {};
+std::string critical(const Tally& tally, const history::CriticalPath& path, std::int64_t took) {
+  const auto& jobs = path.jobs;
+  if (jobs.size() < 2 || path.duration < kSecond) return {};
   std::string chain;
-  for (std::size_t i = 0; i < elements.size(); ++i) {
-    if (elements.size() > kChain && i == 1) {
-      i = elements.size() - kChain + 2;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (jobs.size() > kChain && i == 1) {
+      i = jobs.size() - kChain + 2;
       chain += " → …";
     }
-    chain += (chain.empty() ? "" : " → ") + clean_line(elements[i]);
+    chain += (chain.empty() ? "" : " → ") + clean_line(tally.name_of(jobs[i]));
   }
-  if (elements.size() > kChain) chain += fmt::format(" ({} elements)", elements.size());
-  return fmt::format("{} of {}: {}", brief_time(elapsed), brief_time(took), chain);
+  if (jobs.size() > kChain) chain += fmt::format(" ({} jobs)", jobs.size());
+  return fmt::format("{} of {}: {}", brief_time(path.duration), brief_time(took), chain);
+}
+
+}  // namespace
+
+Told told(const Tally& tally, std::int64_t took) {
+  Told out;
+  out.summary = tally.summary(kSlowest);
+  if (out.summary) {
+    out.counts = counts(*out.summary);
+    out.slowest = slowest(tally, *out.summary);
+    out.critical = critical(tally, out.summary->path, took);
+  }
+  if (out.counts.empty()) out.counts = "nothing to do";
+  return out;
 }
 
 std::string log_end(const wire::FailureSection& failure, std::uint32_t lines) {
@@ -117,12 +133,17 @@ std::string CalmLines::below(std::string_view from, std::uint32_t most,
   return out;
 }
 
+void CalmLines::recall(const wire::Event& event) {
+  tally_.record(event);
+  if (event.type != "run.started") return;
+  gathered_.clear();
+  run_began_ = event.session ? event.session->elapsed : 0;
+}
+
 std::string CalmLines::render(const wire::Event& event, std::size_t columns) {
   columns_ = columns;
-  tally_.record(event);
+  recall(event);
   if (event.type == "run.started") {
-    gathered_.clear();
-    run_began_ = event.session ? event.session->elapsed : 0;
     if (!settings_.spoken || settings_.quiet || !event.run) return {};
     return fmt::format("The {} of {} begins.\n", text(event.run->verb),
                        plural(event.run->elements, "element"));
@@ -281,26 +302,27 @@ std::string CalmLines::summary(const wire::Event& event) const {
   const bool success = event.outcome == "success";
   const std::int64_t time = took(event, run_began_);
   const std::string verb = text(tally_.verb().empty() ? "run" : tally_.verb());
+  const Told told = sluice::renderer::told(tally_, time);
   std::string out;
   if (settings_.spoken) {
     out = fmt::format("The {} {} after {}: {}.\n", verb, spoken_verdict(event), spoken_time(time),
-                      counts(tally_));
+                      told.counts);
   } else {
     // The line may be longer than a row: it says all there is to say.
     const auto& paint = settings_.pen.paint;
     out = fmt::format("{} {} {} in {}: {}\n",
                       paint(success ? mark("✔", "ok") : mark("✘", "FAILED"),
                             (success ? kSuccess : kError).with_bold()),
-                      verb, verdict(event), brief_time(time), counts(tally_));
+                      verb, verdict(event), brief_time(time), told.counts);
   }
-  out += details(event);
+  out += details(event, told);
   if (event.failures) {
     for (const auto& one : *event.failures) out += failure(one);
   }
   return out;
 }
 
-std::string CalmLines::details(const wire::Event& event) const {
+std::string CalmLines::details(const wire::Event& event, const Told& told) const {
   std::string out;
   const auto add = [&](std::string_view what, const std::string& value) {
     if (value.empty()) return;
@@ -310,8 +332,8 @@ std::string CalmLines::details(const wire::Event& event) const {
                              text(value));
   };
   if (settings_.quiet) return out;
-  add("Slowest", slowest_line(tally_));
-  std::string critical = critical_line(tally_, took(event, run_began_));
+  add("Slowest", told.slowest);
+  std::string critical = told.critical;
   if (!settings_.pen.unicode) {
     for (auto at = critical.find("→"); at != std::string::npos; at = critical.find("→"))
       critical.replace(at, std::string_view("→").size(), "->");

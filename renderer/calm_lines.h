@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct CalmSettings {
   std::uint32_t error_lines = 20, message_lines = 20;
 };
 
+struct Told;
+
 class CalmLines {
  public:
   explicit CalmLines(CalmSettings settings) : settings_(std::move(settings)) {}
@@ -39,6 +42,8 @@ class CalmLines {
   // What the event adds: whole lines, often none. Those of one row are cut to `columns`; 0: they
   // aren't.
   std::string render(const wire::Event& event, std::size_t columns);
+  // Takes an event whose lines aren't wanted.
+  void recall(const wire::Event& event);
   const Tally& tally() const { return tally_; }
 
  private:
@@ -56,7 +61,7 @@ class CalmLines {
   void gather(const wire::Event& event, std::string_view word);
   std::string gathered();
   std::string summary(const wire::Event& event) const;
-  std::string details(const wire::Event& event) const;
+  std::string details(const wire::Event& event, const Told& told) const;
   std::string failure(const wire::FailureSection& failure) const;
   std::string cut(const Spans& spans) const;
   std::string text(std::string_view from) const;
@@ -71,16 +76,19 @@ class CalmLines {
   std::size_t columns_ = 0;
 };
 
-// "120 built, 250 pulled, 30 cached", "nothing to do".
-std::string counts(const Tally& tally);
+// What the lines at the end say of a run.
+struct Told {
+  std::string counts;    // "120 built, 250 pulled, 30 cached", "nothing to do"
+  std::string slowest;   // "gcc.bst 10m12s, llvm.bst 8m02s"; "" when nothing took long
+  std::string critical;  // "9m50s of 12m04s: a.bst → b.bst"; "" when it isn't known, or of one job
+  std::optional<history::Summary> summary;
+};
+// `took`: the run, ns.
+Told told(const Tally& tally, std::int64_t took);
 // How long the run took that `event` is the end of, ns.
 std::int64_t took(const wire::Event& event, std::int64_t began);
 // What became of it: "succeeded", "failed", "was terminated", "was ended early".
 std::string_view verdict(const wire::Event& event);
-// "gcc.bst 10m12s, llvm.bst 8m02s"; "" when nothing took long.
-std::string slowest_line(const Tally& tally);
-// "9m50s of 12m04s: a.bst → b.bst"; "" when it isn't known, or of one element alone.
-std::string critical_line(const Tally& tally, std::int64_t took);
 // The last lines of a failure's log: as the record has them, else as the file.
 std::string log_end(const wire::FailureSection& failure, std::uint32_t lines);
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/try.h"
 #include "base/workflow.h"
+#include "project/places.h"
 #include "renderer/heartbeat.h"
 
 namespace sluice::renderer {
@@ -65,13 +66,15 @@ std::string markdown(const wire::Event& event, const Tally& tally, std::int64_t 
   std::string out = fmt::format("### sluice {}: {} after {}\n\n", cell(tally.verb()),
                                 verdict(event), brief_time(time));
   out += "| elements | number |\n| --- | ---: |\n";
-  for (const auto& [count, what] : tally.counts()) out += fmt::format("| {} | {} |\n", what, count);
-  if (tally.elements() > 0) out += fmt::format("| all | {} |\n", tally.elements());
+  const Told told = sluice::renderer::told(tally, time);
+  if (told.summary) {
+    for (const auto& [count, what] : told.summary->told())
+      out += fmt::format("| {} | {} |\n", what, count);
+    out += fmt::format("| all | {} |\n", told.summary->elements);
+  }
   out += "\n";
-  if (const auto line = slowest_line(tally); !line.empty())
-    out += "Slowest: " + cell(line) + "\n\n";
-  if (const auto line = critical_line(tally, time); !line.empty())
-    out += "Critical path: " + cell(line) + "\n\n";
+  if (!told.slowest.empty()) out += "Slowest: " + cell(told.slowest) + "\n\n";
+  if (!told.critical.empty()) out += "Critical path: " + cell(told.critical) + "\n\n";
   if (!event.failures || event.failures->empty()) return out;
   out += "| failed | in its | after | why |\n| --- | --- | ---: | --- |\n";
   std::size_t listed = 0;
@@ -81,9 +84,9 @@ std::string markdown(const wire::Event& event, const Tally& tally, std::int64_t 
                        brief_time(one.job.elapsed), cell(one.text));
   }
   out += "\n";
-  std::size_t told = 0;
+  std::size_t in_full = 0;
   for (const auto& one : *event.failures) {
-    if (++told > kFailuresInFull) break;
+    if (++in_full > kFailuresInFull) break;
     const std::string end = log_end(one, error_lines);
     if (end.empty()) continue;
     out += fmt::format("<details><summary>{}</summary>\n\n{}\n</details>\n\n",
@@ -104,14 +107,19 @@ class Ci final : public Renderer {
       output_.add(malformed_line(event.error()));
       return {};
     }
-    if (event->type == "run.started") {
-      began_ = event->session ? event->session->elapsed : 0;
-      if (event->heading) directory_ = event->heading->directory;
-    }
+    begin(*event);
     const std::string lines = lines_.render(*event, 0);
     heartbeat_.record(*event, !lines.empty());
     show(*event, lines);
     return seen(*event);
+  }
+
+  void recall(std::string_view packed) override {
+    const auto event = wire::decode_event(packed);
+    if (!event) return;
+    begin(*event);
+    lines_.recall(*event);
+    heartbeat_.record(*event, false);
   }
 
   std::string topic() const override { return quiet_ ? "" : heartbeat_.topic(); }
@@ -127,6 +135,12 @@ class Ci final : public Renderer {
   }
 
  private:
+  void begin(const wire::Event& event) {
+    if (event.type != "run.started") return;
+    began_ = event.session ? event.session->elapsed : 0;
+    if (event.heading) directory_ = event.heading->directory;
+  }
+
   void show(const wire::Event& event, std::string_view lines) {
     if (event.type == "run.finished") {
       add(lines);
@@ -157,11 +171,7 @@ class Ci final : public Renderer {
       Error told;
       told.message = clean(error.message);
       told.detail = clean(event.detail);
-      told.provenance = {clean_line(error.file), error.line, error.column};
-      // An element's errors name it as its project does.
-      if (auto file = element_file(told.provenance.file);
-          told.provenance.file.ends_with(".bst") && !file.empty())
-        told.provenance.file = std::move(file);
+      told.provenance = {project::committed_file_of(error.file, here()), error.line, error.column};
       output_.add(workflow_error(told, clean_line(event.text), here(), settings_.workspace));
     } else if (event.level == "warn") {
       output_.add(workflow_command(
@@ -210,23 +220,13 @@ class Ci final : public Renderer {
       Error error;
       error.message = clean(one.text);
       error.detail = clean(log_end(one, error_lines_));
-      error.provenance.file = element_file(one.element.name);
+      error.provenance.file = project::committed_file_of(one.element.name, here());
       output_.add(workflow_error(
           error, fmt::format("{}: {} failed", name_of(one.element), clean_line(one.job.action)),
           here(), settings_.workspace));
     }
   }
 
-  // The element's file, where it is found without the project's configuration; "": an element of
-  // another project, or of a directory that is called otherwise.
-  std::string element_file(const std::string& name) const {
-    if (name.find(':') != std::string::npos || name.find("..") != std::string::npos) return {};
-    for (const char* below : {"/elements/", "/"}) {
-      const std::string path = here() + below + name;
-      if (!here().empty() && ::access(path.c_str(), F_OK) == 0) return path;
-    }
-    return {};
-  }
   std::string here() const { return directory_.empty() ? settings_.directory : directory_; }
 
   void append_summary(const wire::Event& event) {

@@ -70,6 +70,14 @@ Result<Lines> Lines::create(LineSettings settings) {
   return lines;
 }
 
+void Lines::recall(const wire::Event& event) {
+  if (event.type == "run.started" && event.heading) logdir_ = event.heading->logdir;
+  if (!event.job) return;
+  const std::pair job(event.job->id, event.job->attempt);
+  if (event.type == "job.started" || event.type == "job.message") started_.insert(job);
+  if (event.type == "job.finished") started_.erase(job);
+}
+
 std::string Lines::render(const wire::Event& event) {
   if (event.type == "run.started") {
     if (event.heading) logdir_ = event.heading->logdir;

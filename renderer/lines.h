@@ -6,10 +6,9 @@
 // heading of a run and the summary at its end. The text is for a person; nothing parses it (the
 // json style is for programs).
 //
-// Kept between events are only the log directory, by which the names of logs are shortened (a
-// renderer that starts at a later cursor than the run's does without), and which jobs run: their
-// messages come from the runner, their start from the scheduler, and in the log either may be
-// first. Here the start is.
+// Kept between events are only the log directory, by which the names of logs are shortened, and
+// which jobs run: their messages come from the runner, their start from the scheduler, and in the
+// log either may be first. Here the start is.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +47,8 @@ class Lines {
   // What the event adds to the log: whole lines with their newlines, often none. An event of a
   // failure that has no log_tail gets it from the log file, if there is one here.
   std::string render(const wire::Event& event);
+  // Takes an event whose lines aren't wanted.
+  void recall(const wire::Event& event);
 
  private:
   // One line of the log, with all that may stand in it.

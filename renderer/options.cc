@@ -55,18 +55,6 @@ Status style(std::string_view name, StyleName& out) {
   return wrong(fmt::format("--style: '{}' is none of {}", name, names));
 }
 
-Status speed(const std::string& text, double& out) {
-  if (text == "max") {
-    out = 0;
-    return {};
-  }
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error != std::errc() || end != text.data() + text.size() || !(out >= 0.01 && out <= 1e6))
-    return wrong(
-        fmt::format("--speed: '{}' is neither a number from 0.01 to 1000000 nor 'max'", text));
-  return {};
-}
-
 // Options without a value. False: it is none of them.
 bool flag(std::string_view name, Options& out) {
   if (name == "--help" || name == "-h") return out.help = true;
@@ -127,7 +115,7 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
   } else if (name == "--element-format") {
     out.lines.element_format = value;
   } else if (name == "--speed") {
-    return speed(value, out.replaying.speed);
+    return replay_speed(value, out.replaying.speed);
   } else if (name == "--max-pause") {
     std::uint32_t seconds = 0;
     CHECK(number<std::uint32_t>(name, value, seconds, 1));
@@ -146,6 +134,8 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
     return number<int>(name, value, out.cursor_fd, 0);
   } else if (name == "--hint-fd") {
     return number<int>(name, value, out.hint_fd, 0);
+  } else if (name == "--steer-fd") {
+    return number<int>(name, value, out.steer_fd, 0);
   } else {
     return wrong(fmt::format("{}: there is no such option", name));
   }
@@ -153,6 +143,18 @@ Status valued(std::string_view name, const std::string& value, Options& out) {
 }
 
 }  // namespace
+
+Status replay_speed(const std::string& text, double& out) {
+  if (text == "max") {
+    out = 0;
+    return {};
+  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc() || end != text.data() + text.size() || !(out >= 0.01 && out <= 1e6))
+    return wrong(
+        fmt::format("--speed: '{}' is neither a number from 0.01 to 1000000 nor 'max'", text));
+  return {};
+}
 
 Result<Options> parse_options(const std::vector<std::string>& arguments) {
   Options out;
@@ -164,7 +166,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     if (flag(argument, out)) continue;
     const auto equals = argument.find('=');
     const std::string name = argument.substr(0, equals);
-    replays = replays || name == "--speed" || name == "--max-pause" || name.starts_with("--skip");
+    replays = replays || name == "--speed" || name == "--steer-fd" || name == "--max-pause" ||
+              name.starts_with("--skip");
     if (equals == std::string::npos && i + 1 >= arguments.size()) {
       Options unused;
       // An option that is unknown is told as that, though its value is missing too.
@@ -177,7 +180,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
                  out));
   }
   if (!out.replay && replays)
-    return wrong("--speed, --max-pause, --skip and --skip-to need --replay");
+    return wrong("--speed, --max-pause, --skip, --skip-to and --steer-fd need --replay");
   if (!out.help && !out.version && out.session.empty()) return wrong("--session ID is missing");
   if (out.quiet && out.style == StyleName::kJson)
     return wrong("--quiet: --style json has every record");
@@ -201,7 +204,7 @@ Shows a session's records: to a terminal, as lines, or as JSON.
                         json: standard output. A file is emptied first
   --append              the file is not emptied
   --json-log FILE       --style json --output FILE
-  --from CURSOR         the first record to show (1)
+  --from CURSOR         the first record to show (1); what came before it counts for summaries
   --directory DIRECTORY where the project is looked for that errors before a run are about
   --until-run N         end when run N has finished
   --until-prompt        end, with status 4, when an element that failed asks what to do
@@ -221,6 +224,7 @@ Shows a session's records: to a terminal, as lines, or as JSON.
   --max-pause S         wait at most S seconds from one record to the next
   --skip S              the first S seconds of the session without waiting
   --skip-to ELEMENT     all before the first job of ELEMENT without waiting
+  --steer-fd N          lines from this descriptor steer the replay: pause, resume, speed N
   --cursor-fd N         at the end, the cursor of the first record that was not shown
                         is written to this descriptor, as a line; behind it "end" when there is no more to show
   --hint-fd N           lines from this descriptor stand, the newest each time, at the end of

@@ -22,7 +22,7 @@ struct Options {
   std::string output;  // "": standard error, json: standard output; "-": standard output
   bool append = false;
   std::string directory;        // of the project, for names of files before a run says it
-  std::uint64_t from = 1;       // cursor of the first record
+  std::uint64_t from = 1;       // cursor of the first record that is shown
   std::uint32_t until_run = 0;  // 0: until the session's end
   bool until_prompt = false;
   std::optional<unsigned> width, height;
@@ -33,11 +33,14 @@ struct Options {
   std::uint32_t heartbeat_s = 0;  // 0: none
   int cursor_fd = -1;
   int hint_fd = -1;
+  int steer_fd = -1;  // of a replay
   LineSettings lines;
 };
 
 // Error: domain "app", reason "usage", naming the option.
 Result<Options> parse_options(const std::vector<std::string>& arguments);
 std::string usage();
+// How many times as fast a replay is to be, or "max" (0). Error as of parse_options().
+Status replay_speed(const std::string& text, double& out);
 
 }  // namespace sluice::renderer

@@ -46,6 +46,10 @@ class Renderer {
 
   // Takes one packed event from the log. What can't be decoded is shown as such.
   virtual Seen record(std::string_view packed) = 0;
+  // Takes one that came before those that are to be shown: what follows is shown as if it had been.
+  virtual void recall(std::string_view packed) = 0;
+  // Whether recall() does anything.
+  virtual bool recalls() const { return true; }
   // Takes one packed live event.
   virtual void live(std::string_view /*packed*/) {}
   // Takes rows, parted by tabs, for the end of the status area; a "!" before them says that they
@@ -92,11 +96,11 @@ struct TtySettings {
   bool colors = true;
   bool progress = false;  // the terminal shows OSC 9;4
 };
-// Lines that scroll, with a status area below them (tty.cc).
+// Lines that scroll, with a status area below them (tty.cc, frames.h).
 std::unique_ptr<Renderer> make_tty(Sink& sink, const Clock& clock, Lines lines,
                                    TtySettings settings);
 
-// Few lines, with a status area below them (calm.cc).
+// Few lines, with a status area below them (calm.cc, frames.h).
 std::unique_ptr<Renderer> make_calm(Sink& sink, const Clock& clock, CalmSettings lines,
                                     TtySettings settings);
 // The same lines without an area.

@@ -14,6 +14,8 @@ constexpr std::string_view kScheduler = "scheduler";
 // As the scheduler says them.
 constexpr std::size_t kActiveShown = 64;
 constexpr std::size_t kPromptsShown = 16;
+constexpr double kSpread = 0.15;
+constexpr std::int64_t kLate = 20;  // what takes longer than expected still takes a twentieth of it
 constexpr Duration kFrame = std::chrono::milliseconds(100);
 constexpr Duration kSecond = std::chrono::seconds(1);
 constexpr Duration kIdle = std::chrono::hours(1);
@@ -81,6 +83,7 @@ void StatusMaker::run_started(const wire::Event& event) {
   }
   if (event.plan && event.plan->dependencies.size() == names_.size())
     dependencies_ = event.plan->dependencies;
+  arrange();
 }
 
 void StatusMaker::run_planned(const wire::Event& event) {
@@ -89,34 +92,39 @@ void StatusMaker::run_planned(const wire::Event& event) {
   find_critical();
 }
 
+void StatusMaker::arrange() {
+  users_.assign(names_.size(), {});
+  order_.clear();
+  std::vector<std::size_t> missing(names_.size());
+  for (std::size_t e = 0; e < dependencies_.size(); ++e) {
+    for (const std::uint32_t on : dependencies_[e]) {
+      if (on >= names_.size()) continue;
+      users_[on].push_back(e);
+      ++missing[e];
+    }
+    if (missing[e] == 0) order_.push_back(e);
+  }
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    for (const std::size_t user : users_[order_[i]]) {
+      if (--missing[user] == 0) order_.push_back(user);
+    }
+  }
+}
+
 // The longest way through the run, by what is expected of each element.
 void StatusMaker::find_critical() {
   critical_.assign(names_.size(), false);
-  if (dependencies_.empty()) return;
   constexpr auto kNobody = static_cast<std::size_t>(-1);
   std::vector<std::int64_t> length(names_.size(), 0);
-  std::vector<std::size_t> before(names_.size(), kNobody), missing(names_.size());
-  std::vector<std::vector<std::size_t>> users(names_.size());
-  std::vector<std::size_t> order;
-  for (std::size_t e = 0; e < names_.size(); ++e) {
-    for (const std::uint32_t on : dependencies_[e]) {
-      if (on >= names_.size()) continue;
-      users[on].push_back(e);
-      ++missing[e];
-    }
-    if (missing[e] == 0) order.push_back(e);
-  }
+  std::vector<std::size_t> before(names_.size(), kNobody);
   std::size_t last = kNobody;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const std::size_t e = order[i];
+  for (const std::size_t e : order_) {
     length[e] += expected_[e];
     if (last == kNobody || length[e] > length[last]) last = e;
-    for (const std::size_t user : users[e]) {
-      if (length[e] > length[user]) {
-        length[user] = length[e];
-        before[user] = e;
-      }
-      if (--missing[user] == 0) order.push_back(user);
+    for (const std::size_t user : users_[e]) {
+      if (length[e] <= length[user]) continue;
+      length[user] = length[e];
+      before[user] = e;
     }
   }
   for (; last != kNobody; last = before[last]) critical_[last] = expected_[last] > 0;
@@ -148,7 +156,12 @@ void StatusMaker::note_job(const wire::Event& event) {
   } else if (event.type == "job.finished") {
     running_.erase(id);
     early_.erase(id);
-    if (!event.element || !run_ || event.job->action != run_->verb) return;
+    if (!event.element || !run_) return;
+    const model::ActionTraits* const traits = traits_of(event.job->action);
+    if (traits != nullptr && traits->yields == model::Yields::kPulledArtifact &&
+        event.outcome == "success")
+      done_.insert(event.element->name);
+    if (event.job->action != run_->verb) return;
     if (event.outcome == "killed") ++killed_;
     if (event.outcome == "failure" || event.outcome == "error") {
       failed_.insert(event.element->name);
@@ -207,20 +220,16 @@ wire::ProgressSection StatusMaker::progress() const {
   }
   const bool builds = verb != nullptr && verb->yields == model::Yields::kArtifact;
   out.cached = builds ? passed - std::min(passed, out.pulled) : passed;
-  if (out.failed > 0) out.blocked = blocked();
+  if (out.failed > 0) {
+    const std::vector<bool> waits = waiting_for_failures();
+    out.blocked = static_cast<std::uint32_t>(std::count(waits.begin(), waits.end(), true));
+  }
   return out;
 }
 
-// Elements that wait, directly or not, for one that has failed.
-std::uint32_t StatusMaker::blocked() const {
-  if (dependencies_.empty() || failed_.empty()) return 0;
-  std::vector<std::vector<std::size_t>> users(names_.size());
-  for (std::size_t e = 0; e < names_.size(); ++e) {
-    for (const std::uint32_t on : dependencies_[e]) {
-      if (on < names_.size()) users[on].push_back(e);
-    }
-  }
-  std::vector<bool> seen(names_.size(), false);
+// Of each element whether it waits, directly or not, for one that has failed.
+std::vector<bool> StatusMaker::waiting_for_failures() const {
+  std::vector<bool> waits(names_.size(), false), seen(names_.size(), false);
   std::vector<std::size_t> work;
   for (const std::string& name : failed_) {
     const auto found = elements_.find(name);
@@ -228,18 +237,48 @@ std::uint32_t StatusMaker::blocked() const {
     seen[found->second] = true;
     work.push_back(found->second);
   }
-  std::uint32_t count = 0;
   while (!work.empty()) {
     const std::size_t e = work.back();
     work.pop_back();
-    for (const std::size_t user : users[e]) {
+    for (const std::size_t user : users_[e]) {
       if (seen[user]) continue;
       seen[user] = true;
-      if (!done_.contains(names_[user])) ++count;
+      waits[user] = !done_.contains(names_[user]);
       work.push_back(user);
     }
   }
-  return count;
+  return waits;
+}
+
+// What is left takes no less than its longest way, nor than all of it shared by the builders, and
+// no more than both together; and that as exactly as jobs take what they took the last time.
+std::optional<wire::EstimateSection> StatusMaker::estimate(std::int64_t elapsed) const {
+  if (expected_.empty() || order_.empty()) return std::nullopt;
+  std::unordered_map<std::string_view, std::int64_t> began;
+  for (const auto& [id, running] : running_) began.emplace(running.job.element, running.began);
+  const std::vector<bool> out_of_reach = waiting_for_failures();
+  std::vector<std::int64_t> length(names_.size(), 0);
+  std::int64_t longest = 0, work = 0;
+  for (const std::size_t e : order_) {
+    const std::string& name = names_[e];
+    std::int64_t left = expected_[e];
+    if (done_.contains(name) || failed_.contains(name) || out_of_reach[e]) left = 0;
+    if (const auto active = began.find(name); active != began.end() && left > 0)
+      left = std::max(left - (elapsed - active->second), left / kLate);
+    work += left;
+    length[e] += left;
+    longest = std::max(longest, length[e]);
+    for (const std::size_t user : users_[e]) length[user] = std::max(length[user], length[e]);
+  }
+  if (work == 0) return std::nullopt;
+  const std::int64_t builders = std::max<std::uint32_t>(limits_.builders, 1);
+  wire::EstimateSection out;
+  out.critical = longest;
+  out.remaining = longest + (work - longest) / builders;
+  out.low = static_cast<std::int64_t>(static_cast<double>(std::max(longest, work / builders)) *
+                                      (1 - kSpread));
+  out.high = static_cast<std::int64_t>(static_cast<double>(out.remaining) * (1 + kSpread));
+  return out;
 }
 
 std::optional<wire::Event> StatusMaker::status(std::int64_t moment) const {
@@ -263,6 +302,7 @@ std::optional<wire::Event> StatusMaker::status(std::int64_t moment) const {
     out.run->elapsed += since(moment);
     out.queues = queues_;
     out.progress = progress();
+    out.estimate = estimate(out.session->elapsed);
   }
   if (limits_.builders != 0 || limits_.fetchers != 0) out.limits = limits_;
   if (!prompts_.empty()) {
@@ -277,7 +317,7 @@ std::optional<wire::Event> StatusMaker::status(std::int64_t moment) const {
 // ---- The clock ---------------------------------------------------------------------
 
 std::int64_t Replay::position(Duration now) const {
-  if (settings_.speed == 0 || skipping_) return anchor_time_;
+  if (settings_.speed == 0 || skipping_ || stands_) return anchor_time_;
   const auto passed =
       static_cast<std::int64_t>(static_cast<double>((now - anchor_).count()) * settings_.speed);
   // Not past what is still to come.
@@ -312,22 +352,46 @@ Result<bool> Replay::fetch(Duration now) {
     anchor_ = now;
   }
   const bool skipped_before = skipping_;
-  const bool skipped = event_ ? skips(*event_) : skipping_;
-  if (skipped_before && !skipped) {
+  if (event_) (void)skips(*event_);
+  if (skipped_before && !skipping_) {
     // It is played from here on: from the element's job, or from that moment.
     anchor_ = now;
     anchor_time_ = settings_.skip_to.empty()
                        ? std::min(held_time_, std::max(anchor_time_, first_ + settings_.skip))
                        : held_time_;
   }
-  if (skipped || settings_.speed == 0) {
-    due_ = now;
-    return true;
-  }
+  find_due(now);
+  return true;
+}
+
+void Replay::find_due(Duration now) {
+  due_ = now;
+  if (skipping_ || settings_.speed == 0) return;
   const double wait = static_cast<double>(held_time_ - anchor_time_) / settings_.speed;
   due_ = anchor_ + Duration(static_cast<std::int64_t>(wait));
   if (settings_.max_pause > Duration::zero()) due_ = std::min(due_, anchor_ + settings_.max_pause);
-  return true;
+}
+
+// It goes on from the moment that is shown now.
+void Replay::anchor_here() {
+  const Duration now = clock_.monotonic();
+  anchor_time_ = position(now);
+  anchor_ = now;
+}
+
+void Replay::hold(bool held) {
+  if (stands_ == held) return;
+  anchor_here();
+  stands_ = held;
+  if (!held_.empty()) find_due(anchor_);
+  changed_ = true;
+}
+
+void Replay::set_speed(double speed) {
+  anchor_here();
+  settings_.speed = speed;
+  if (!held_.empty()) find_due(anchor_);
+  changed_ = true;
 }
 
 // Says the status when it is time for that. Gives the time until it is again, if nothing happens.
@@ -339,8 +403,10 @@ Duration Replay::say_status(Duration now) {
     const Duration next = *said_status_ + (changed_ ? kFrame : at_least);
     if (now < next) return next - now;
   }
-  if (const auto status = status_.status(position(now)))
+  if (auto status = status_.status(position(now))) {
+    if (stands_) status->session->state = "paused";
     callbacks_.on_status(wire::encode(*status));
+  }
   changed_ = false;
   said_status_ = now;
   return at_least;
@@ -351,6 +417,7 @@ Result<std::optional<Duration>> Replay::advance() {
     const Duration now = clock_.monotonic();
     if (held_.empty() && !over_ && !TRY(fetch(now))) over_ = true;
     if (over_) return std::nullopt;
+    if (stands_) return say_status(now);
     if (due_ > now) return std::min(due_ - now, say_status(now));
     if (!callbacks_.has_room()) return kIdle;
     if (event_) status_.take(*event_);

@@ -20,7 +20,9 @@
 namespace sluice::renderer {
 
 // Makes of records what `status` says: the session, its run, queues, running jobs with their steps,
-// progress, limits, prompts. What no record tells is absent: cache, estimate, idle builders.
+// progress, limits, prompts, and an estimate: what the scheduler has said of the time that was left
+// isn't in the log, so it is computed anew of what was expected. What no record tells is absent:
+// cache, idle builders.
 class StatusMaker {
  public:
   void take(const wire::Event& event);
@@ -36,12 +38,14 @@ class StatusMaker {
   };
   void run_started(const wire::Event& event);
   void run_planned(const wire::Event& event);
+  void arrange();
   void find_critical();
+  std::optional<wire::EstimateSection> estimate(std::int64_t elapsed) const;
+  std::vector<bool> waiting_for_failures() const;
   void note_job(const wire::Event& event);
   void note_prompt(const wire::Event& event);
   std::int64_t since(std::int64_t moment) const;
   wire::ProgressSection progress() const;
-  std::uint32_t blocked() const;
 
   std::optional<wire::SessionSection> session_;
   std::optional<wire::RunSection> run_;
@@ -57,6 +61,8 @@ class StatusMaker {
   std::vector<std::string> names_;
   std::unordered_map<std::string, std::size_t> elements_;
   std::vector<std::vector<std::uint32_t>> dependencies_;
+  std::vector<std::vector<std::size_t>> users_;  // of each element, who depends on it
+  std::vector<std::size_t> order_;               // each after what it depends on
   std::vector<std::int64_t> expected_;
   std::vector<bool> critical_;
   std::set<std::string> failed_, done_;
@@ -87,13 +93,20 @@ class Replay {
   // again; nothing: all was handed over. Errors: of next().
   Result<std::optional<Duration>> advance();
 
+  // Whoever looks on may hold it, and have it go faster or slower (0: without waiting) from where
+  // it is.
+  void hold(bool held);
+  void set_speed(double speed);
+
  private:
   Result<bool> fetch(Duration now);
   bool skips(const wire::Event& event);
   std::int64_t position(Duration now) const;
   Duration say_status(Duration now);
+  void anchor_here();
+  void find_due(Duration now);
 
-  const Settings settings_;
+  Settings settings_;
   const Clock& clock_;
   const Callbacks callbacks_;
   StatusMaker status_;
@@ -102,6 +115,7 @@ class Replay {
   std::int64_t held_time_ = 0;
   Duration due_{};
   bool began_ = false, skipping_ = true, over_ = false;
+  bool stands_ = false;     // it is held
   std::int64_t first_ = 0;  // time of the first record
   // The time of the session that is shown at a moment of the clock.
   Duration anchor_{};

@@ -172,6 +172,12 @@ TEST_CASE("replay: the status that the scheduler would have said") {
   CHECK(job.critical);
   CHECK(job.step == "Staging sources");
   CHECK(job.log_file == "/logs/lib.bst");
+  // Left are 6 s of lib.bst, then bad.bst and app.bst, one after the other.
+  REQUIRE(status->estimate);
+  CHECK(status->estimate->critical == 13 * kS);
+  CHECK(status->estimate->remaining == 13 * kS);
+  CHECK(status->estimate->low < 13 * kS);
+  CHECK(status->estimate->high > 13 * kS);
   CHECK(status->progress->elements == 4);
   CHECK(status->progress->done == 1);
   CHECK(status->progress->cached == 1);
@@ -214,6 +220,8 @@ TEST_CASE("replay: the status that the scheduler would have said") {
   status = maker.status(kBegan + 63 * kS);
   CHECK(status->progress->failed == 1);
   CHECK(status->progress->blocked == 1);
+  // Nothing is left that can be reached.
+  CHECK_FALSE(status->estimate);
   REQUIRE(status->prompts->size() == 1);
   CHECK(status->prompts->at(0).element == "bad.bst");
   maker.take(
@@ -286,6 +294,26 @@ TEST_CASE("replay: records come when they are due") {
     player.play();
     CHECK(player.came[2].second == 0);
     CHECK(player.came[3].second == 31000);
+  }
+  SECTION("held, and then faster, from where it is") {
+    Player player(records, {});
+    const auto pass = [&](int seconds) {
+      for (int i = 0; i < 10 * seconds; ++i) {
+        REQUIRE(player.replay->advance());
+        player.clock.advance(std::chrono::milliseconds(100));
+      }
+    };
+    pass(11);
+    player.replay->hold(true);
+    pass(100);
+    CHECK(player.came.size() == 3);
+    CHECK(player.statuses.back().session->state == "paused");
+    CHECK(player.statuses.back().session->elapsed == 11 * kS);
+    player.replay->set_speed(10);
+    player.replay->hold(false);
+    player.play();
+    CHECK(player.came[3] == std::pair<std::string, std::int64_t>("run.finished", 116000));
+    CHECK(player.statuses.back().session->state == "active");
   }
   SECTION("what the terminal doesn't take waits, and nothing is lost") {
     Player player(records, {});

@@ -122,7 +122,7 @@ class Service {
  public:
   Service(const Options& options, wire::SessionPaths paths, FdSink& sink, Renderer& renderer)
       : options_(options), paths_(std::move(paths)), sink_(sink), renderer_(renderer),
-        next_(options.from), shown_(options.from) {}
+        next_(renderer.recalls() ? 1 : options.from), shown_(options.from) {}
 
   Status open() {
     // Signals are set before the first socket is made, whose threads inherit that.
@@ -141,12 +141,17 @@ class Service {
         return fail_errno(errno, "--hint-fd");
       reactor_.on_fd(options_.hint_fd, POLLIN, [this](short) { read_hints(); });
     }
+    if (options_.steer_fd >= 0) {
+      if (::fcntl(options_.steer_fd, F_SETFL, O_NONBLOCK) != 0)
+        return fail_errno(errno, "--steer-fd");
+      reactor_.on_fd(options_.steer_fd, POLLIN, [this](short) { read_steering(); });
+    }
     if (options_.replay) return open_replay();
     context_ = std::make_unique<wire::Context>();
     wire::Follower::Settings settings;
     settings.paths = paths_;
     settings.name = "renderer";
-    settings.cursor = options_.from;
+    settings.cursor = next_;
     topic_ = renderer_.topic();
     if (!topic_.empty()) settings.topics = {topic_};
     reader_ = TRY(wire::Follower::create(*context_, reactor_, std::move(settings),
@@ -163,7 +168,7 @@ class Service {
       const Duration replayed = replay_ && !over_ ? replay() : kIdle;
       auto due = renderer_.poll();
       if (!due) return kOutputLost;
-      if (renderer_.drained()) shown_ = next_;
+      if (renderer_.drained()) shown_ = std::max(next_, options_.from);
       if (renderer_.done() && finishing_) break;
       if (finishing_ && give_up_ && system_clock().monotonic() >= *give_up_) break;
       watch_output();
@@ -193,8 +198,10 @@ class Service {
   // Nobody is asked for what has been: it is read from the log's file.
   Status open_replay() {
     log_.emplace(TRY(AppendLogReader::open(paths_.record_log())));
-    for (std::uint64_t cursor = 1; cursor < options_.from; ++cursor) {
-      if (TRY(log_->next()).empty()) break;
+    for (next_ = 1; next_ < options_.from; ++next_) {
+      const std::string_view packed = TRY(log_->next());
+      if (packed.empty()) break;
+      renderer_.recall(packed);
     }
     Replay::Settings settings = options_.replaying;
     settings.status = renderer_.draws();
@@ -217,6 +224,10 @@ class Service {
 
   void record(std::string_view packed) {
     if (over_) return;
+    if (next_ < options_.from) {
+      ++next_;
+      return renderer_.recall(packed);
+    }
     const Seen seen = renderer_.record(packed);
     ++next_;
     // The reader is paused here too, and not only between two turns of the loop: while the broker
@@ -261,6 +272,22 @@ class Service {
     hints_.erase(0, end + 1);
   }
 
+  // A line that isn't understood, from whoever has started us, changes nothing.
+  void read_steering() {
+    char text[256];
+    const ssize_t n = ::read(options_.steer_fd, text, sizeof text);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (n <= 0) return reactor_.remove_fd(options_.steer_fd);
+    steering_.append(text, static_cast<std::size_t>(n));
+    for (auto end = steering_.find('\n'); end != std::string::npos; end = steering_.find('\n')) {
+      const std::string line = steering_.substr(0, end);
+      steering_.erase(0, end + 1);
+      if (line == "pause" || line == "resume") replay_->hold(line == "pause");
+      if (double speed = 0; line.starts_with("speed ") && replay_speed(line.substr(6), speed))
+        replay_->set_speed(speed);
+    }
+  }
+
   void stop() {
     renderer_.leave_screen();
     ::kill(::getpid(), SIGSTOP);
@@ -298,10 +325,10 @@ class Service {
   std::unique_ptr<wire::Follower> reader_;
   std::optional<AppendLogReader> log_;  // that is replayed
   std::optional<Replay> replay_;
-  std::uint64_t next_;   // cursor of the next record to be handed over
-  std::uint64_t shown_;  // all before it were written
-  std::string hints_;    // that have no end yet
-  std::string topic_;    // of the live events that are subscribed to; "": none
+  std::uint64_t next_;            // cursor of the next record to be handed over
+  std::uint64_t shown_;           // all before it were written
+  std::string hints_, steering_;  // that have no end yet
+  std::string topic_;             // of the live events that are subscribed to; "": none
   bool watching_ = false;
   bool over_ = false;  // no record is taken any more
   bool finishing_ = false;

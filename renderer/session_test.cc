@@ -83,8 +83,9 @@ struct Replayed {
 };
 
 // Hands the session over as it went, time passing; `at`: parts of it after which the screen is
-// noted.
-Replayed replay(const std::string& style, Size size, const std::vector<double>& at = {}) {
+// noted. Of the first `recalled` part of it there are only memories.
+Replayed replay(const std::string& style, Size size, const std::vector<double>& at = {},
+                double recalled = 0) {
   FakeClock clock;
   TestSink sink;
   Replayed out(size);
@@ -114,6 +115,10 @@ Replayed replay(const std::string& style, Size size, const std::vector<double>& 
     for (const auto& row : out.terminal.screen()) out.screens += row + "|\n";
   };
   for (const auto& moment : session()) {
+    if (moment.at < std::chrono::duration_cast<Duration>(length * recalled)) {
+      if (!moment.live) renderer->recall(moment.packed);
+      continue;
+    }
     while (next < at.size() &&
            moment.at > std::chrono::duration_cast<Duration>(length * at[next])) {
       pass(begin + std::chrono::duration_cast<Duration>(length * at[next]));
@@ -151,6 +156,16 @@ TEST_CASE("a session of 400 elements, in each style and on terminals of each siz
     screens +=
         replay(style, size, draws ? std::vector{0.02, 0.3, 0.8} : std::vector<double>{}).screens;
   check_golden(kGolden + "session." + style + ".txt", screens);
+}
+
+TEST_CASE("who comes late says at the end what there is to say of the whole session") {
+  const std::string style =
+      GENERATE("calm", "ascii", "tty", "plain", "reader", "quiet", "github", "gitlab");
+  INFO(style);
+  const Size size{200, 60};
+  const Replayed whole = replay(style, size), late = replay(style, size, {}, 0.95);
+  CHECK(late.bytes < whole.bytes / 2 + 10'000);
+  CHECK(first_difference(late.screens, whole.screens) == "");
 }
 
 TEST_CASE("the calm style says a session in a tenth of what BuildStream's lines take") {

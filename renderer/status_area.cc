@@ -158,7 +158,8 @@ void add_jobs(std::vector<Row>& rows, const wire::ActiveSection& active, std::in
 }  // namespace
 
 bool ticking(const wire::Event& status) {
-  return !status.session || status.session->state != "suspended";
+  return !status.session ||
+         (status.session->state != "suspended" && status.session->state != "paused");
 }
 
 std::vector<Row> status_rows(const wire::Event& status, Duration since, Size size,

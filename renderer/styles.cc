@@ -27,6 +27,13 @@ class Plain final : public Renderer {
     return seen(*event);
   }
 
+  void recall(std::string_view packed) override {
+    const auto event = wire::decode_event(packed);
+    if (!event) return;
+    lines_.recall(*event);
+    heartbeat_.record(*event, false);
+  }
+
   std::string topic() const override { return heartbeat_.topic(); }
 
   // Says what runs in a line like the others.
@@ -82,6 +89,9 @@ class Json final : public Renderer {
     }
     return seen;
   }
+
+  void recall(std::string_view) override {}
+  bool recalls() const override { return false; }
 
   Result<std::optional<Duration>> poll() override {
     CHECK(output_.flush());

@@ -60,4 +60,15 @@ class Follower {
   std::unique_ptr<LiveSubscriber> live_;
 };
 
+// The cursor that a living session's next record will get. Waits for the answer as long as the
+// session lives, or until a SIGINT, SIGTERM or SIGHUP is pending that the caller has blocked.
+// Error: "session"/"no-answer".
+Result<std::uint64_t> end_cursor(const SessionPaths& paths, Hello hello);
+
+// Hands over the records that a session has now, from the first on, until `take` gives false: of
+// one of this machine from its file, of one of another machine from its broker. `name` as
+// Follower's. Gives whether the session is over. Errors: of read_records(), of end_cursor().
+Result<bool> read_until_now(const SessionPaths& paths, const std::string& name,
+                            const std::function<bool(std::string_view packed)>& take);
+
 }  // namespace sluice::wire

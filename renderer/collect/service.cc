@@ -13,6 +13,8 @@
 #include "renderer/collect/cursors.h"
 #include "renderer/collect/delivery.h"
 #include "renderer/watch.h"
+#include "wire/follow.h"
+#include "wire/hello.h"
 #include "wire/record_file.h"
 
 namespace sluice::collect {
@@ -119,6 +121,12 @@ class Service {
     bool over = false;
   };
 
+  static Result<std::uint64_t> end_of(const wire::SessionPaths& paths) {
+    if (!paths.joined) return wire::read_records(paths, 1, [](std::string_view) { return true; });
+    return wire::end_cursor(paths, {std::string(wire::kRecordsProtocol), SLUICE_VERSION,
+                                    "collector", fmt::format("collect-{}", ::getpid()), 0});
+  }
+
   // The cursor that the session's records are wanted from; 0: it is done with.
   std::uint64_t start(const wire::SessionPaths& paths) {
     Session& session = sessions_[paths.id];
@@ -128,8 +136,8 @@ class Service {
         return 0;
       }
       session.first = *next;
-    } else if (from_now_ && !begun_ && !paths.joined) {
-      const auto end = wire::read_records(paths, 1, [](std::string_view) { return true; });
+    } else if (from_now_ && !begun_) {
+      const auto end = end_of(paths);
       if (end) session.first = *end;
     }
     cursors_.begin(paths.id, session.first);

@@ -17,7 +17,7 @@
 #include "renderer/arguments.h"
 #include "renderer/metrics/figures.h"
 #include "renderer/watch.h"
-#include "wire/record_file.h"
+#include "wire/follow.h"
 
 namespace sluice::metrics {
 
@@ -131,8 +131,8 @@ Status print(const std::string& session) {
   const wire::SessionPaths paths = TRY(wire::SessionPaths::of(session));
   Figures figures;
   Status wrong;
-  CHECK(wire::read_records(paths, 1, [&](std::string_view packed) {
-    wrong = decode_and(packed, [&](const wire::Event& event) { figures.record(session, event); });
+  CHECK(wire::read_until_now(paths, "metrics", [&](std::string_view packed) {
+    wrong = decode_and(packed, [&](const wire::Event& event) { figures.record(paths.id, event); });
     return wrong.has_value();
   }));
   CHECK(wrong);

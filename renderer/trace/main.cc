@@ -14,7 +14,7 @@
 #include "renderer/collect/http_post.h"
 #include "renderer/trace/chrome.h"
 #include "renderer/trace/otlp.h"
-#include "wire/record_file.h"
+#include "wire/follow.h"
 
 namespace sluice::trace {
 
@@ -72,16 +72,12 @@ class Sender {
 
 Result<Course> read_course(const std::string& session) {
   const wire::SessionPaths paths = TRY(wire::SessionPaths::of(session));
-  if (paths.joined) {
-    return fail("trace", "elsewhere",
-                fmt::format("Session {} is on another machine: its records are there", paths.id));
-  }
   Course course;
   Spans spans({[&](const JobSpan& span) { course.jobs.push_back(span); },
                [&](const RunSpan& span) { course.runs.push_back(span); },
                [&](const SessionSpan& span) { course.session = span; }});
   Status wrong;
-  CHECK(wire::read_records(paths, 1, [&](std::string_view packed) {
+  CHECK(wire::read_until_now(paths, "trace", [&](std::string_view packed) {
     const auto event = wire::decode_event(packed);
     if (!event) {
       wrong = tl::unexpected<Error>(event.error());

@@ -39,6 +39,16 @@ class Check(SluiceTest):
         self.assertIn("~ d/random: content from byte ", bad.stderr)
         self.assertIn("Check Queue: processed 3, skipped 0, failed 1", bad.stderr)
         self.assertEqual(self.digest("random.bst"), before)
+        # The same for programs.
+        told = self.sluice("build", "--check", "--json", "--deps", "all", "all.bst", cwd=self.at, status=1)
+        document = json.loads(told.stdout)
+        self.assertEqual((document["format"], document["outcome"]), ("sluice-check/1", "failure"))
+        checked = {one["element"]: one for one in document["elements"]}
+        self.assertEqual({name: one["reproducible"] for name, one in checked.items()},
+                         {"base.bst": True, "same.bst": True, "random.bst": False, "all.bst": True})
+        self.assertRegex(checked["random.bst"]["differences"][0], "^~ d/random: content from byte ")
+        self.assertTrue(os.path.exists(checked["random.bst"]["log"]))
+        self.assertIn("--json requires --check", self.sluice("build", "--json", "same.bst", cwd=self.at, status=2).stderr)
         self.assertEqual(self.sluice("artifact", "show", "random.bst", cwd=self.at).stdout.split(), ["cached", "random.bst"])
         # Dependencies are used as they are, and nothing of them is checked.
         alone = self.sluice("build", "--check", "all.bst", cwd=self.at)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 
@@ -55,7 +56,7 @@ class Past(Gates, SluiceTest):
         self.assertEqual(summary["run"]["targets"], ["app.bst"])
         self.assertEqual(summary["outcome"], "failure")
         text = self.session("summary").stdout
-        self.assertIn("2 built, 1 failed, 1 not reached", text)
+        self.assertIn("1 failed, 2 built, 1 not reached", text)
         self.assertIn("bad.bst", text)
         self.assertIn("has no run 2", self.session("summary", "--run", "2", status=1).stderr)
 
@@ -77,10 +78,23 @@ class Past(Gates, SluiceTest):
         self.assertEqual(self.session("replay", "--speed", "1000", id).stdout, shown.stdout)
         self.assertIn("has started no job", self.session("replay", "--skip-to", "app.bst", status=1).stderr)
 
+        # What is counted is counted once.
+        end = self.session("attach", "--style", "reader", id, status=1).stdout
+        self.assertIn(": " + ", ".join(re.search("Elements +[0-9]+: (.*)", text).group(1).split(", ")) + ".\n", end)
+
         # On a terminal the status area is there, made of the records.
         replay = self.start("session", "replay", "--style", "tty", "--max-pause", "1s", "--speed", "2", id, cwd=self.at, pty=True)
         self.assertEqual(replay.wait(), 0, replay)
         self.assertIn("Built", replay.stdout)
+        # Keys hold it, and end it.
+        replay = self.start("session", "replay", "--style", "calm", "--speed", "0.01", id, cwd=self.at, pty=True)
+        self.wait_until(lambda: "+/- speed (0.01x)" in replay.stdout, "the keys")
+        replay.write(" ")
+        self.wait_until(lambda: "paused" in replay.stdout, "it to be held")
+        replay.write("+")
+        self.wait_until(lambda: "0.02x" in replay.stdout, "it to be faster")
+        replay.write("q")
+        self.assertEqual(replay.wait(), 0, replay)
 
     def test_a_build_that_went_well(self):
         self.sluice("build", "good.bst", cwd=self.at)
@@ -98,6 +112,20 @@ class Past(Gates, SluiceTest):
         shutil.rmtree(os.path.join(self.cachedir, "logs", "small", "good"))
         self.assertIn("all is well", self.sluice("log", "good.bst", cwd=self.at).stdout)
         self.assertIn("app.bst has no log", self.sluice("log", "app.bst", cwd=self.at, status=1).stderr)
+
+    def test_what_is_cached_is_what_the_run_worked_on(self):
+        """What a cached element was built with is in the pipeline, and nobody's business (screen and summary say the same)."""
+        self.sluice("build", "good.bst", cwd=self.at)
+        with open(os.path.join(self.at, "elements/top.bst"), "w", encoding="ascii") as file:
+            file.write("kind: stack\ndepends: [mid.bst]\n")
+        with open(os.path.join(self.at, "elements/mid.bst"), "w", encoding="ascii") as file:
+            file.write(manual("mid", depends=["good.bst"]))
+        self.sluice("build", "mid.bst", cwd=self.at)
+        end = self.sluice("--style", "reader", "build", "top.bst", cwd=self.at).stderr
+        self.assertRegex(end, r"after [^:]*: 1 built, 1 cached\.\n")
+        self.assertRegex(self.session("summary").stdout, "Elements +2: 1 built, 1 cached\n")
+        counts = self.json("summary")["run"]["counts"]
+        self.assertEqual((counts["built"], counts["cached"], counts["not needed"]), (1, 1, 2))
 
     def test_a_build_that_runs(self):
         build = self.start("build", "slow.bst", cwd=self.at)

@@ -2,6 +2,7 @@
 (spec/records.md, R56 to R59)."""
 
 import glob
+import json
 import os
 import sys
 
@@ -188,11 +189,21 @@ class SessionLog(Gates, Elsewhere, SluiceTest):
         reader = self.follow("labelled.bst", "observe.json", env=env)
         self.shown(reader)
         head = reader.stdout
+        # Others that read its records, and keep nothing of it here.
+        trace = json.loads(self.sluice("trace", "observe.json", cwd=self.at, env=env).stdout)
+        self.assertTrue([event for event in trace["traceEvents"] if event.get("args", {}).get("element") == "labelled.bst"])
+        self.assertIn('session="%s"' % session, self.sluice("metrics", "observe.json", cwd=self.at, env=env).stdout)
+        collector = self.start("collect", "--session", "observe.json", "--types", "job.finished,session.ended", "exec", "cat", cwd=self.at, env=env)
+        for verb in (("report",), ("web", "--no-open")):
+            self.assertIn("only sessions of this machine", self.sluice(*verb, "observe.json", cwd=self.at, env=env, status=1).stderr)
         self.open_gate(1)
         self.assertEqual(build.wait(), 0, build)
         text = self.log_file("labelled")
         self.ends(reader, text)
         self.assertTrue(text.startswith(head))
+        self.wait_until(lambda: '"job.finished"' in collector.stdout, "what is collected")
+        collector.signal(15)
+        self.assertEqual(collector.wait(), 0, collector)
         # The runner has it for a while yet, though its file is gone.
         self.assertEqual(self.sluice("session", "log", "labelled.bst", "observe.json", cwd=self.at, env=env).stdout, text)
         runner.signal(15)
