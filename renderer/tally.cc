@@ -2,17 +2,12 @@
 
 #include <algorithm>
 
+#include "model/action_named.h"
+
 namespace sluice::renderer {
 
 using model::Caches;
 using model::Yields;
-
-const model::ActionTraits* traits_of(std::string_view action) {
-  for (const model::ActionTraits& one : model::kActions) {
-    if (one.name == action) return &one;
-  }
-  return nullptr;
-}
 
 std::string_view done_word(const model::ActionTraits* action) {
   if (action == nullptr) return "done";
@@ -70,7 +65,7 @@ void Tally::finished_job(const wire::Event& event) {
   }
   progress_.failed = static_cast<std::uint32_t>(failed_.size());
   const bool success = outcome == "success";
-  const model::ActionTraits* action = traits_of(event.job->action);
+  const model::ActionTraits* action = model::traits_named(event.job->action);
   if (success && action != nullptr) {
     if (failed() != failed_.end()) failed_.erase(failed());
     progress_.failed = static_cast<std::uint32_t>(failed_.size());
