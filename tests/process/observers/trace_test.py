@@ -156,9 +156,7 @@ class TraceTest(Gates, SluiceTest):
         self.assertIn("There is no session", self.sluice("trace", cwd=self.at, status=1).stderr)
         self.assertIn("There is no session 'x'", self.sluice("trace", "x", cwd=self.at, status=1).stderr)
         self.assertIn("--format", self.sluice("trace", "--format", "x", cwd=self.at, status=2).stderr)
-        self.sluice("show", "b.bst", cwd=self.at)
-        self.sluice("session", "start", cwd=self.at)
-        self.addCleanup(self.sluice, "session", "stop", cwd=self.at)
+        self.sluice("build", "b.bst", cwd=self.at)
         # No option counts for nothing.
         for arguments, what in ((["--otlp", "http://127.0.0.1:1", "--output", "x"], "--output"),
                                 (["--otlp", "http://127.0.0.1:1", "--format", "otlp"], "--format"), (["--headers", "x"], "--headers")):
