@@ -1,5 +1,6 @@
 #include "base/workflow.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -33,16 +34,20 @@ std::string escaped(std::string_view text, bool property) {
   return out;
 }
 
-// GitHub looks for "::" where a line begins, and for "##[" all over it.
+// GitHub looks for "::" where a line begins, and for "##[" all over it. A carriage return alone
+// ends a line there, too.
 bool commands(std::string_view lines) {
   if (lines.find("##[") != std::string_view::npos) return true;
-  for (const auto line : split_lines(lines)) {
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find_first_of("\r\n"), lines.size());
+    const std::string_view line = lines.substr(0, end);
     std::size_t start = 0;
     // Bytes beyond ASCII may be blanks too; around what isn't one they are stopped for nothing.
     while (start < line.size() && (static_cast<unsigned char>(line[start]) <= ' ' ||
                                    static_cast<unsigned char>(line[start]) >= 0x7f))
       ++start;
     if (line.substr(start).starts_with("::")) return true;
+    lines.remove_prefix(std::min(end + 1, lines.size()));
   }
   return false;
 }

@@ -15,6 +15,17 @@ TEST_CASE("no value of a workflow's command can end it, or begin another") {
   CHECK(workflow_command("group", {}, "a.bst (12s)") == "::group::a.bst (12s)\n");
 }
 
+TEST_CASE("commands are stopped around what could be one, and around nothing else") {
+  for (const char* harmless : {"", "a :: b\n", "std::string\nx::y\n", "##\n"})
+    CHECK(workflow_text(harmless, "t") == harmless);
+  for (const std::string one : {"::error::x", "a\n  ::add-mask::x\n", "\xe2\x80\x83::x\n",
+                                "a##[error]b\n", "10 %\r::set-output name=a::b\r100 %\n"}) {
+    const std::string text = workflow_text(one, "t");
+    CHECK(text.starts_with("::stop-commands::t\n" + one));
+    CHECK(text.ends_with("\n::t::\n"));
+  }
+}
+
 TEST_CASE("an error's annotation names the file as the workspace has it") {
   char name[] = "/tmp/sluice-workflow-XXXXXX";
   REQUIRE(::mkdtemp(name) != nullptr);

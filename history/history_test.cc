@@ -238,12 +238,15 @@ TEST_CASE("history: the critical path is by durations, not by who ended last") {
   story.finish(12, 4, "build", "d.bst");
   story.start(12, 6, "push", "d.bst");
   story.finish(14, 6, "push", "d.bst");
-  story.end_run(14, "success");
+  story.start(14, 7, "source-push", "d.bst");
+  story.finish(15, 7, "source-push", "d.bst");
+  story.end_run(15, "success");
   const History& history = story.history();
   // What d needs is fetched beside a and b, and takes longer than these.
   const CriticalPath path = critical_path(history, history.runs[0]);
-  CHECK(names_of(history, path.jobs) == Names{"fetch:d.bst", "build:d.bst", "push:d.bst"});
-  CHECK(path.duration == 11 * kSecond);
+  CHECK(names_of(history, path.jobs) ==
+        Names{"fetch:d.bst", "build:d.bst", "push:d.bst", "source-push:d.bst"});
+  CHECK(path.duration == 12 * kSecond);
   CHECK(fates_of(history) == Names{"built", "built", "built", "built"});
 }
 

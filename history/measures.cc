@@ -2,23 +2,17 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
-#include "model/actions.h"
+#include "model/action_named.h"
 #include "model/states.h"
 
 namespace sluice::history {
 
 namespace {
 
-const model::ActionTraits* traits_of(std::string_view action) {
-  for (const model::ActionTraits& one : model::kActions) {
-    if (one.name == action) return &one;
-  }
-  return nullptr;
-}
-
 bool is_build(const Job& job) {
-  const model::ActionTraits* const traits = traits_of(job.action);
+  const model::ActionTraits* const traits = model::traits_named(job.action);
   return traits != nullptr && traits->yields == model::Yields::kArtifact;
 }
 
@@ -39,11 +33,10 @@ std::vector<bool> needed(const Run& run) {
     seen[e] = true;
     open.push_back(e);
   };
+  const std::unordered_set<std::string_view> targets(run.targets.begin(), run.targets.end());
   for (std::size_t e = 0; e < run.elements.size(); ++e) {
     const Element& element = run.elements[e];
-    const bool is_target =
-        std::find(run.targets.begin(), run.targets.end(), element.name) != run.targets.end();
-    if (is_target || run.targets.empty() || !element.jobs.empty()) visit(e);
+    if (targets.contains(element.name) || run.targets.empty() || !element.jobs.empty()) visit(e);
   }
   while (!open.empty()) {
     const Element& element = run.elements[open.back()];
@@ -70,13 +63,13 @@ std::optional<Fate> made_by(const Job& job, const model::ActionTraits& action,
 
 // Nothing: no job says what became of the element.
 std::optional<Fate> fate_by_jobs(const History& history, const Run& run, const Element& element) {
-  const model::ActionTraits* const verb = traits_of(run.verb);
+  const model::ActionTraits* const verb = model::traits_named(run.verb);
   std::optional<Fate> made;
   std::map<std::string_view, bool> failed;  // by action: whether its last job has
   for (const std::size_t index : element.jobs) {
     const Job& job = history.jobs[index];
     failed[job.action] = job.failed();
-    const model::ActionTraits* const action = traits_of(job.action);
+    const model::ActionTraits* const action = model::traits_named(job.action);
     if (!job.succeeded() || action == nullptr) continue;
     if (const auto fate = made_by(job, *action, verb)) made = fate;
   }
@@ -90,7 +83,7 @@ std::optional<Fate> fate_by_jobs(const History& history, const Run& run, const E
 
 std::vector<Fate> fates(const History& history, const Run& run) {
   const std::vector<bool> asked_for = needed(run);
-  const model::ActionTraits* const verb = traits_of(run.verb);
+  const model::ActionTraits* const verb = model::traits_named(run.verb);
   const bool artifacts = verb == nullptr || verb->yields == model::Yields::kArtifact;
   std::vector<Fate> out;
   out.reserve(run.elements.size());
@@ -132,12 +125,12 @@ std::vector<Failure> failures(const History& history, const Run& run) {
 
 namespace {
 
-// The way to an element's end, and by which job it came there.
+// The way to an element's end.
 struct Way {
   std::int64_t duration = 0;
-  std::size_t job = kNone;       // the last one on it; kNone: what stands before took no job
-  std::size_t from = kNone;      // the element that the way came by
-  std::vector<std::size_t> own;  // jobs of the element, in their order
+  std::size_t from = kNone;        // the element that the way came by
+  std::vector<std::size_t> own;    // jobs of the element, in their order
+  std::vector<std::size_t> after;  // those that nobody waits for but the run's end
 };
 
 // The last attempt of each action, which has ended or runs.
@@ -182,17 +175,17 @@ CriticalPath critical_path(const History& history, const Run& run) {
   for (const std::size_t e : in_order(run)) {
     Way& way = ways[e];
     std::int64_t before = 0;  // jobs that need none of what the element is built with
-    std::vector<std::size_t> sources, built, after;
+    std::vector<std::size_t> sources, built;
     std::int64_t inputs = 0, behind = 0, own = 0;
     for (const std::size_t index : last_attempts(history, run.elements[e])) {
       const Job& job = history.jobs[index];
-      const model::ActionTraits* const traits = traits_of(job.action);
+      const model::ActionTraits* const traits = model::traits_named(job.action);
       if (traits == nullptr) continue;
       if (traits->needs == model::Needs::kInputs) {
         built.push_back(index);
         own += job.duration;
       } else if (traits->resource == model::Resource::kUpload) {
-        after.push_back(index);
+        way.after.push_back(index);
         behind += job.duration;
       } else {
         sources.push_back(index);
@@ -209,12 +202,10 @@ CriticalPath critical_path(const History& history, const Run& run) {
     if (before >= inputs && way.from == kNone) way.own = sources;
     way.own.insert(way.own.end(), built.begin(), built.end());
     way.duration = std::max(before, inputs) + own;
-    // Nobody waits for what is uploaded but the run's end.
     if (way.duration + behind > most) {
       most = way.duration + behind;
       longest = e;
     }
-    for (const std::size_t index : after) way.job = index;
   }
   if (longest == kNone) return path;
   path.duration = most;
@@ -225,7 +216,8 @@ CriticalPath critical_path(const History& history, const Run& run) {
   }
   for (auto part = chain.rbegin(); part != chain.rend(); ++part)
     path.jobs.insert(path.jobs.end(), part->begin(), part->end());
-  if (ways[longest].job != kNone) path.jobs.push_back(ways[longest].job);
+  const std::vector<std::size_t>& after = ways[longest].after;
+  path.jobs.insert(path.jobs.end(), after.begin(), after.end());
   return path;
 }
 
@@ -283,7 +275,7 @@ double Summary::hit_rate() const {
 }
 
 std::vector<std::pair<std::uint32_t, std::string_view>> Summary::told() const {
-  const model::ActionTraits* const action = traits_of(verb);
+  const model::ActionTraits* const action = model::traits_named(verb);
   std::string_view own = text_of(Fate::kFetched);
   if (action != nullptr && action->yields == model::Yields::kRefs) own = "tracked";
   if (action != nullptr && action->yields == model::Yields::kNothing) own = "checked";

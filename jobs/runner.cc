@@ -604,7 +604,7 @@ void Runner::on_beat() {
 // The times in this machine's messages are the session's. What lies within the time that a message
 // may travel is no difference of clocks.
 void Runner::set_clock(std::int64_t session) {
-  const std::int64_t offset = session == 0 ? 0 : session - clock_.wall_ns();
+  const std::int64_t offset = session <= 0 ? 0 : session - clock_.wall_ns();
   clock_offset_ = std::abs(offset) < kClockNoise ? 0 : offset;
 }
 

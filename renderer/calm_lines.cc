@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "model/action_named.h"
 
 namespace sluice::renderer {
 
@@ -164,7 +165,7 @@ std::string CalmLines::job_finished(const wire::Event& event) {
   if (!event.element || !event.job) return {};
   if (is_failure(event)) return gathered() + failed(event);
   if (settings_.quiet || event.outcome != "success") return {};
-  const model::ActionTraits* action = traits_of(event.job->action);
+  const model::ActionTraits* action = model::traits_named(event.job->action);
   const std::string_view word =
       event.origin.empty() || (action != nullptr && action->yields == model::Yields::kNothing)
           ? done_word(action)
@@ -180,7 +181,7 @@ std::string CalmLines::job_finished(const wire::Event& event) {
 
 std::string CalmLines::done(const wire::Event& event) const {
   const auto& job = *event.job;
-  const std::string_view word = done_word(traits_of(job.action));
+  const std::string_view word = done_word(model::traits_named(job.action));
   if (settings_.spoken) {
     return fmt::format("{} {} in {}.\n", capitalized(word), text(event.element->name),
                        spoken_time(job.elapsed));

@@ -468,6 +468,20 @@ TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
   CHECK(summary->starts_with("before\n### sluice build: failed after 1.0s\n"));
   CHECK(summary->find("| bad\\.bst | build | 12s | Command failed 100% |\n") != std::string::npos);
   CHECK(summary->find("````text\n::warning::no\n``` | <b>\n````\n") != std::string::npos);
+  // One that is larger than 1 MiB would be none.
+  json many = json::array();
+  for (int i = 0; i < 300; ++i) {
+    many.push_back(end["failures"][0]);
+    many.back()["text"] = std::string(50'000, 'x');
+    many.back()["log_tail"] = std::string(100'000, 'y') + "last\n";
+  }
+  end["failures"] = many;
+  REQUIRE(::truncate(name, 0) == 0);
+  ci_lines(true, {started(), bad, end}, name);
+  const auto large = read_file(name);
+  REQUIRE(large);
+  CHECK(large->size() < 1 << 20);
+  CHECK(large->find("ylast\n") != std::string::npos);
   ::unlink(name);
 }
 

@@ -20,8 +20,10 @@ namespace sluice::renderer {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-// A step's summary has at most 1 MiB; of more failures the first are told in full.
+// A step's summary has at most 1 MiB, or there is none; of more failures the first are told in
+// full.
 constexpr std::size_t kFailuresInFull = 20, kFailuresListed = 200;
+constexpr std::size_t kMostSummary = 900 << 10, kMostOfLog = 40 << 10, kMostCell = 1000;
 
 std::string name_of(const wire::ElementSection& element) { return clean_line(element.name); }
 
@@ -40,8 +42,9 @@ std::string section_name(std::uint64_t job, std::string_view element) {
 
 // A text as the cell of a table has it: nothing in it is markup.
 std::string cell(std::string_view text) {
-  std::string out;
-  for (const char c : clean_line(text)) {
+  std::string out, line = clean_line(text);
+  limit_text(line, kMostCell);
+  for (const char c : line) {
     if (std::string_view("\\`*_{}[]()#+-.!|<>&~@").find(c) != std::string_view::npos) out += '\\';
     out += c;
   }
@@ -87,8 +90,10 @@ std::string markdown(const wire::Event& event, const Tally& tally, std::int64_t 
   std::size_t in_full = 0;
   for (const auto& one : *event.failures) {
     if (++in_full > kFailuresInFull) break;
-    const std::string end = log_end(one, error_lines);
+    std::string end = log_end(one, error_lines);
     if (end.empty()) continue;
+    if (end.size() > kMostOfLog) end = "[...]" + end.substr(end.size() - kMostOfLog);
+    if (out.size() + end.size() > kMostSummary) break;
     out += fmt::format("<details><summary>{}</summary>\n\n{}\n</details>\n\n",
                        cell(one.element.name), block(end));
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/try.h"
-#include "model/actions.h"
+#include "model/action_named.h"
 #include "model/states.h"
 
 namespace sluice::renderer {
@@ -19,13 +19,6 @@ constexpr std::int64_t kLate = 20;  // what takes longer than expected still tak
 constexpr Duration kFrame = std::chrono::milliseconds(100);
 constexpr Duration kSecond = std::chrono::seconds(1);
 constexpr Duration kIdle = std::chrono::hours(1);
-
-const model::ActionTraits* traits_of(std::string_view action) {
-  for (const model::ActionTraits& one : model::kActions) {
-    if (one.name == action) return &one;
-  }
-  return nullptr;
-}
 
 bool ends_step(std::string_view level) {
   return level == "success" || level == "failure" || level == "skipped";
@@ -147,7 +140,7 @@ void StatusMaker::note_job(const wire::Event& event) {
     job.began = event.session ? event.session->elapsed : 0;
     if (auto early = early_.extract(id); !early.empty()) job.steps = std::move(early.mapped());
     const auto element = elements_.find(job.job.element);
-    const model::ActionTraits* const traits = traits_of(job.job.action);
+    const model::ActionTraits* const traits = model::traits_named(job.job.action);
     if (element != elements_.end() && traits != nullptr) {
       if (traits->needs == model::Needs::kInputs && !expected_.empty())
         job.job.expected = expected_[element->second];
@@ -157,7 +150,7 @@ void StatusMaker::note_job(const wire::Event& event) {
     running_.erase(id);
     early_.erase(id);
     if (!event.element || !run_) return;
-    const model::ActionTraits* const traits = traits_of(event.job->action);
+    const model::ActionTraits* const traits = model::traits_named(event.job->action);
     if (traits != nullptr && traits->yields == model::Yields::kPulledArtifact &&
         event.outcome == "success")
       done_.insert(event.element->name);
@@ -203,7 +196,7 @@ std::int64_t StatusMaker::since(std::int64_t moment) const {
 wire::ProgressSection StatusMaker::progress() const {
   wire::ProgressSection out;
   out.elements = run_->elements;
-  const model::ActionTraits* const verb = traits_of(run_->verb);
+  const model::ActionTraits* const verb = model::traits_named(run_->verb);
   std::uint32_t passed = 0;
   for (const wire::QueueSection& queue : queues_) {
     out.failed += queue.failed;

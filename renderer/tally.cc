@@ -1,16 +1,11 @@
 #include "renderer/tally.h"
 
+#include "model/action_named.h"
+
 namespace sluice::renderer {
 
 using model::Caches;
 using model::Yields;
-
-const model::ActionTraits* traits_of(std::string_view action) {
-  for (const model::ActionTraits& one : model::kActions) {
-    if (one.name == action) return &one;
-  }
-  return nullptr;
-}
 
 std::string_view done_word(const model::ActionTraits* action) {
   if (action == nullptr) return "done";
@@ -52,7 +47,7 @@ std::string Tally::name_of(std::size_t job) const {
   const history::Job& one = history().jobs[job];
   if (one.element == history::kNone) return one.action;
   const std::string& name = history().runs[one.run].elements[one.element].name;
-  const model::ActionTraits* const action = traits_of(one.action);
+  const model::ActionTraits* const action = model::traits_named(one.action);
   const bool builds = action != nullptr && action->yields == Yields::kArtifact;
   return builds ? name : name + " (" + one.action + ")";
 }

@@ -46,7 +46,5 @@ class Tally {
 // What an action yields that has succeeded, in a word: "built", "pulled"; "done" of one that isn't
 // known.
 std::string_view done_word(const model::ActionTraits* action);
-// The traits of a job's action; nullptr when it isn't known.
-const model::ActionTraits* traits_of(std::string_view action);
 
 }  // namespace sluice::renderer

@@ -74,6 +74,7 @@ void Core::started(const Attempt& attempt) {
 }
 
 void Core::released(const Attempt& attempt) {
+  watching_.released(attempt.id);
   if (!changes_.replaying()) fleet_.release(attempt.id, attempt.runner);
 }
 

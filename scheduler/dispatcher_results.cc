@@ -11,6 +11,13 @@
 
 namespace sluice::scheduler {
 
+namespace {
+
+// No job takes longer, nor the processors of all that it runs.
+constexpr std::int64_t kLongest = std::int64_t{30} * 24 * 3600 * 1'000'000'000;
+
+}  // namespace
+
 // What of an attempt's inputs the model has and the store hasn't.
 Result<StoreLost> Dispatcher::lost_inputs(ElementIndex e) {
   store_.forget();
@@ -205,7 +212,9 @@ void Dispatcher::take_result(const Attempt& attempt, wire::JobResult result, Run
     }
   }
   const bool done = result.status == Outcome::kSuccess || result.status == Outcome::kSkipped;
-  result.elapsed = std::max<std::int64_t>(result.elapsed, 0);  // whatever the runner's clock does
+  // Whatever the runner's clock does, or the runner says: these are added up.
+  for (std::int64_t* const time : {&result.elapsed, &result.cpu})
+    *time = std::clamp<std::int64_t>(*time, 0, kLongest);
   if (yields == model::Yields::kArtifact && (done || result.status == Outcome::kFailure))
     check_built(attempt, result);
   if (yields == model::Yields::kPulledArtifact && done) check_pulled(attempt, result);

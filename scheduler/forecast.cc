@@ -14,7 +14,7 @@ constexpr std::int64_t kLate = 20;  // a twentieth of what it was to take
 constexpr std::int64_t kShortest = 1'000'000;
 // Jobs of this run must have been to take so long together before they say how this machine
 // compares with the last time.
-constexpr std::int64_t kTelling = 2'000'000'000;
+constexpr double kTelling = 2e9;
 constexpr double kLeastRatio = 0.25, kMostRatio = 4;
 // How uncertain an estimate is as such, and how much more for what was never built.
 constexpr double kSpread = 0.15, kSpreadUnknown = 0.5;
@@ -25,8 +25,8 @@ constexpr int kShare = 100;  // of the thread's time, at most one part of so man
 }  // namespace
 
 std::int64_t Forecast::OfAction::average() const {
-  if (jobs > 0 && count == 0) return taken / jobs;
-  return count == 0 ? 0 : sum / count;
+  if (jobs > 0 && count == 0) return static_cast<std::int64_t>(taken / jobs);
+  return count == 0 ? 0 : static_cast<std::int64_t>(sum / count);
 }
 
 void Forecast::run_started() {
@@ -66,7 +66,7 @@ bool Forecast::take(const Run& run, const KnownSnapshot& loaded,
         continue;
       }
       planned_[e] += found->second;
-      action.sum += found->second;
+      action.sum += static_cast<double>(found->second);
       ++action.count;
     }
     for (const ElementIndex e : unknown) planned_[e] += action.average();
@@ -81,10 +81,10 @@ bool Forecast::take(const Run& run, const KnownSnapshot& loaded,
 void Forecast::worked(ElementIndex e, Action action, std::int64_t took) {
   OfAction& jobs = of(action);
   ++jobs.jobs;
-  jobs.taken += took;
+  jobs.taken += static_cast<double>(took);
   if (const std::int64_t expected = known(e, action); expected > 0) {
-    jobs.taken_of_known += took;
-    jobs.expected_of_known += expected;
+    jobs.taken_of_known += static_cast<double>(took);
+    jobs.expected_of_known += static_cast<double>(expected);
   }
 }
 
@@ -96,14 +96,13 @@ std::vector<std::int64_t> Forecast::planned(const Run& run) const {
 }
 
 std::optional<double> Forecast::ratio() const {
-  std::int64_t taken = 0, expected = 0;
+  double taken = 0, expected = 0;
   for (const OfAction& action : of_) {
     taken += action.taken_of_known;
     expected += action.expected_of_known;
   }
   if (expected < kTelling) return std::nullopt;
-  return std::clamp(static_cast<double>(taken) / static_cast<double>(expected), kLeastRatio,
-                    kMostRatio);
+  return std::clamp(taken / expected, kLeastRatio, kMostRatio);
 }
 
 wire::EstimateSection Forecast::compute(const Session& session, std::int64_t elapsed,
@@ -128,8 +127,7 @@ wire::EstimateSection Forecast::compute(const Session& session, std::int64_t ela
                                         : of(type.action).average();
     if (takes == 0) return 0;
     const auto active = began.find(e);
-    if (active == began.end() || run.queue_of(e) != queue)
-      return std::max(takes, kShortest);
+    if (active == began.end() || run.queue_of(e) != queue) return std::max(takes, kShortest);
     return std::max({takes - (elapsed - active->second), takes / kLate, kShortest});
   };
   std::array<std::int64_t, kResources> limited{}, unlimited{};

@@ -44,11 +44,11 @@ class Forecast {
  private:
   struct OfAction {
     std::vector<std::int64_t> known;  // by element, ns; 0: not known. Empty: of none
-    std::int64_t sum = 0;             // of the elements that are known and still to be done
+    double sum = 0;                   // of the elements that are known and still to be done
     std::uint32_t count = 0;
     // What this run's jobs have taken: of all, and of those that were known beside what they were
     // to take.
-    std::int64_t taken = 0, taken_of_known = 0, expected_of_known = 0;
+    double taken = 0, taken_of_known = 0, expected_of_known = 0;
     std::uint32_t jobs = 0;
 
     std::int64_t average() const;

@@ -1,5 +1,7 @@
 // Runners from elsewhere: what is lost with a machine, what counts against whom, who is sent away
 // (spec/jobs.md, J40, J45, J76 to J79, J87, J102).
+#include <limits>
+
 #include "scheduler/elsewhere_world.h"
 
 namespace sluice::scheduler {
@@ -489,12 +491,15 @@ TEST_CASE("J76: who builds otherwise is refused with both fingerprints, unless t
 }
 
 TEST_CASE("J79: no clock of a runner's is compared with anybody else's") {
+  const std::int64_t hour = Duration(hours(1)).count();
+  // Nobody adds up what no job can take.
+  const auto [said, taken] = GENERATE_COPY(table<std::int64_t, std::int64_t>(
+      {{-5 * hour, 0}, {std::numeric_limits<std::int64_t>::max(), 30 * 24 * hour}}));
   World world(listens);
   world.hello("runner", 1);
   world.join("late", 1, [](auto& m) { m.labels = {"big"}; });
   world.run(world.build(world.write(make_snapshot({{.name = "a", .labels = {"big"}}}, {"a"}))));
   const auto job = world.out->take_jobs("late").at(0);
-  const std::int64_t hour = Duration(hours(1)).count();
   world.say("late", wire::Started{{{job.id, 1, world.clock.wall_ns() - 3 * hour}}});
   for (int i = 0; i < 30; ++i) {
     world.pass(seconds(1));
@@ -504,10 +509,13 @@ TEST_CASE("J79: no clock of a runner's is compared with anybody else's") {
   const auto started = world.out->of("job.started");
   CHECK(started.back().job->started >= started.back().session->started);
   auto result = world.result_of(job);
-  result.elapsed = -5 * hour;
+  result.elapsed = result.cpu = said;
   world.say("late", wire::Results{{result}});
   CHECK(world.outcome() == "success");
-  CHECK(world.out->of("job.finished").back().elapsed == 0);
+  const auto finished = world.out->of("job.finished").back();
+  CHECK(finished.elapsed == taken);
+  REQUIRE(finished.usage);
+  CHECK(finished.usage->cpu == taken);
 }
 
 }  // namespace sluice::scheduler

@@ -19,8 +19,7 @@ std::string package_url(
 
 // The two parts of an archive's name where that is exact: {"YAML-Tiny", "1.76"} of
 // "YAML-Tiny-1.76.tar.gz", {"pytz", "2026.3.post1"} of "pytz-2026.3.post1-py3-none-any.whl". Both
-// are
-// "" for what has another form.
+// are "" for what has another form.
 std::pair<std::string, std::string> name_and_version(std::string_view file);
 
 // Of a package of Python, whose name is the same with '-', '_' and '.', large and small.

@@ -49,11 +49,10 @@ struct ContentDifference {
 Result<ContentDifference> first_difference(const Cas& cas, const Digest& before,
                                            const Digest& after);
 
-// "+ usr/bin/a: file, 12 bytes", "~ usr/bin/a: mode 0644 -> 0755; content from byte 4 (line 1) on,
-// 12
-// -> 13 bytes". Paths and targets are as they are in the tree: whoever shows the text to people
-// cleans it. Blobs are read to say where they differ; those that the store has no longer are named
-// without.
+// "+ usr/bin/a: file, 12 bytes",
+// "~ usr/bin/a: mode 0644 -> 0755; content from byte 4 (line 1) on, 12 -> 13 bytes". Paths and
+// targets are as they are in the tree: whoever shows the text to people cleans it. Blobs are read
+// to say where they differ; those that the store has no longer are named without.
 std::string text_of(const Cas& cas, const TreeChange& change);
 
 }  // namespace sluice::store

@@ -6,6 +6,7 @@
 // so that who gets one twice can tell.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -59,9 +60,14 @@ struct Kind {
   // follows from those before.
   bool needs_past = false;
   bool from_now = false;  // unless --from says otherwise
+  // Those of kOfKinds that it takes.
+  std::array<std::string_view, 2> options{};
   Result<std::unique_ptr<Destination>> (*make)(const std::string& address,
                                                const renderer::Arguments& arguments);
 };
+// The options that some kinds take, and others don't.
+inline constexpr std::array<std::string_view, 4> kOfKinds = {"--headers", "--jobs", "--timeout",
+                                                             "--after"};
 // nullptr: there is none of that name.
 const Kind* find_kind(std::string_view name);
 std::string kind_names();

@@ -28,6 +28,7 @@ class Exec final : public Destination {
 
   Status deliver(const std::vector<Message>& batch) override {
     std::vector<std::pair<const Message*, RunningCommand>> running;
+    Status status;
     const Duration deadline = system_clock().monotonic() + timeout_;
     for (const Message& message : batch) {
       if (done_.contains(name_of(message))) continue;
@@ -36,10 +37,14 @@ class Exec final : public Destination {
           {"SLUICE_SESSION=" + message.session, "SLUICE_TYPE=" + message.stream,
            "SLUICE_CURSOR=" + std::to_string(message.cursor)},
           message.body);
-      if (!started) return forward(started);
+      if (!started) {
+        // There may be too many processes now; those that have begun are waited for.
+        status = fail("collect", "unavailable",
+                      fmt::format("'{}' can't be run: {}", command_, started.error().message));
+        break;
+      }
       running.emplace_back(&message, std::move(*started));
     }
-    Status status;
     for (auto& [message, command] : running) {
       bool again = false;
       const std::string what = command.wait(deadline, timeout_, again);

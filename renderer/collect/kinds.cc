@@ -13,10 +13,17 @@ constexpr std::array kKinds = {
     Kind{.name = "journald", .address_taken = true, .make = make_journald},
     Kind{.name = "syslog", .address_needed = true, .make = make_syslog},
     Kind{.name = "ndjson", .address_needed = true, .make = make_ndjson},
-    Kind{.name = "loki", .address_needed = true, .make = make_loki},
-    Kind{.name = "otlp", .address_needed = true, .needs_past = true, .make = make_otlp},
-    Kind{.name = "exec", .address_needed = true, .make = make_exec},
-    Kind{.name = "notify", .from_now = true, .make = make_notify},
+    Kind{.name = "loki", .address_needed = true, .options = {"--headers"}, .make = make_loki},
+    Kind{.name = "otlp",
+         .address_needed = true,
+         .needs_past = true,
+         .options = {"--headers"},
+         .make = make_otlp},
+    Kind{.name = "exec",
+         .address_needed = true,
+         .options = {"--jobs", "--timeout"},
+         .make = make_exec},
+    Kind{.name = "notify", .from_now = true, .options = {"--after"}, .make = make_notify},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/try.h"
 #include "renderer/collect/destination.h"
@@ -14,6 +15,33 @@ namespace sluice::collect {
 namespace {
 
 constexpr std::string_view kPath = "/loki/api/v1/push";
+// Loki refuses longer lines where it isn't told otherwise (max_line_size).
+constexpr std::size_t kMostLine = std::size_t{256} << 10;
+
+// A line that is too long (a run's thousands of elements) without its largest fields, whose names
+// are in the field "left_out".
+std::string shortened(const std::string& line) {
+  using Json = nlohmann::ordered_json;
+  Json record = Json::parse(line, nullptr, false);
+  if (!record.is_object()) return line;
+  Json left_out = Json::array();
+  const auto text = [&] { return record.dump(-1, ' ', false, Json::error_handler_t::replace); };
+  for (std::string now = line;; now = text()) {
+    if (now.size() <= kMostLine || record.size() <= 1) return now;
+    record.erase("left_out");
+    auto largest = record.end();
+    std::size_t most = 0;
+    for (auto at = record.begin(); at != record.end(); ++at) {
+      const std::size_t size = at->dump(-1, ' ', false, Json::error_handler_t::replace).size();
+      if (size <= most) continue;
+      most = size;
+      largest = at;
+    }
+    left_out.push_back(largest.key());
+    record.erase(largest);
+    record["left_out"] = left_out;
+  }
+}
 
 class Loki final : public Destination {
  public:
@@ -25,7 +53,7 @@ class Loki final : public Destination {
     line->pop_back();
     const wire::Event& event = record.event;
     Message message;
-    message.body = wire::json_string(*line);
+    message.body = wire::json_string(line->size() > kMostLine ? shortened(*line) : *line);
     message.stream = fmt::format(R"({{"service_name":"sluice","project":{},"level":"{}"}})",
                                  wire::json_string(event.session ? event.session->project : ""),
                                  level_of(event.level));

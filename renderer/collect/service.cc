@@ -1,5 +1,6 @@
 #include "renderer/collect/service.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -276,6 +277,12 @@ Result<int> collect(const renderer::Arguments& arguments) {
     return usage(fmt::format("{}: where to is missing", kind->name));
   if (words.size() > (kind->address_needed || kind->address_taken ? 2u : 1u))
     return usage(fmt::format("'{}' is one word too many", words.back()));
+  for (const std::string_view option : kOfKinds) {
+    const bool taken =
+        std::find(kind->options.begin(), kind->options.end(), option) != kind->options.end();
+    if (arguments.has(option) && !taken)
+      return usage(fmt::format("{}: that is nothing to {}", option, kind->name));
+  }
   const std::string from = arguments.text("--from", kind->from_now ? "now" : "start");
   if (from != "start" && from != "now")
     return usage(fmt::format("--from: '{}' is none of start, now", from));

@@ -132,7 +132,8 @@ Status send_and_confirm(const Place& place, std::string_view text, Duration time
     pollfd waiting{fd.get(), static_cast<short>(text.empty() ? POLLIN : POLLIN | POLLOUT), 0};
     const int ready = ::poll(&waiting, 1, milliseconds_to(deadline));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) {
+    // One that only talks doesn't put the end off.
+    if (ready <= 0 || system_clock().monotonic() >= deadline) {
       return unavailable(place, text.empty() ? "it doesn't end the connection, so it isn't known "
                                                "whether all was read"
                                              : "it takes no more");

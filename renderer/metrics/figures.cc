@@ -80,7 +80,11 @@ void Figures::job(Session& session, const wire::Event& event) {
   const std::pair name{event.job->id, event.job->attempt};
   const std::string& action = event.job->action;
   if (event.type == "job.started") {
-    if (!session.finished.contains(name)) session.running[name] = action;
+    if (session.finished.contains(name)) return;
+    // No record says that an attempt before it, which was lost with its runner, has ended.
+    session.running.erase(session.running.lower_bound({name.first, 0}),
+                          session.running.lower_bound(name));
+    session.running[name] = action;
     return;
   }
   session.running.erase(name);

@@ -1,10 +1,9 @@
 // sluice-metrics: numbers of sessions for Prometheus. See kHelp.
-#include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <mutex>
 #include <thread>
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -44,14 +43,23 @@ Says numbers of sessions in Prometheus' text format.
   --help, --version
 )";
 
+// An address of this machine alone, as IPv6 without brackets. 127.evil.example is none.
+bool is_loopback(const std::string& host) {
+  in_addr address{};
+  if (::inet_pton(AF_INET, host.c_str(), &address) == 1) return ntohl(address.s_addr) >> 24 == 127;
+  return host == "::1" || host == "localhost";
+}
+
+std::string without_brackets(const std::string& host) {
+  return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
 // The server's end: threads of its own, which get a text.
 class Server {
  public:
   static Result<std::unique_ptr<Server>> create(const std::string& address) {
     const std::size_t colon = address.rfind(':');
-    std::string host = address.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    const bool loopback = host.starts_with("127.") || host == "::1" || host == "localhost";
+    const std::string host = without_brackets(address.substr(0, colon));
     const std::string digits = colon == std::string::npos ? "" : address.substr(colon + 1);
     const bool number = !digits.empty() && digits.size() < 6 &&
                         digits.find_first_not_of("0123456789") == std::string::npos;
@@ -59,7 +67,7 @@ class Server {
     if (port < 0 || port > 65535 || host.empty())
       return fail("app", "usage",
                   fmt::format("--listen: '{}' is no address such as 127.0.0.1:9109", address));
-    if (!loopback) {
+    if (!is_loopback(host)) {
       return fail("app", "usage",
                   fmt::format("--listen: {} isn't an address of this machine alone: who is let in "
                               "isn't asked for a password",
@@ -75,13 +83,18 @@ class Server {
     http.Get("/", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("See /metrics\n", "text/plain");
     });
-    // No page of the web may read this by a name that it has made mean this machine.
+    // No page of the web may read this by a name that it has made mean this machine. What is posted
+    // isn't read, since nothing here would bound it.
     http.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (request.method != "GET" && request.method != "HEAD") {
+        response.status = 405;
+        response.set_header("Connection", "close");
+        return httplib::Server::HandlerResponse::Handled;
+      }
       std::string name = request.get_header_value("Host");
       if (const std::size_t end = name.rfind(':'); end != std::string::npos && !name.ends_with(']'))
         name.resize(end);
-      if (name.starts_with("127.") || name == "[::1]" || name == "localhost")
-        return httplib::Server::HandlerResponse::Unhandled;
+      if (is_loopback(without_brackets(name))) return httplib::Server::HandlerResponse::Unhandled;
       response.status = 403;
       response.set_content("This is served by 127.0.0.1, [::1] and localhost only\n", "text/plain");
       return httplib::Server::HandlerResponse::Handled;
@@ -127,15 +140,22 @@ Status decode_and(std::string_view packed, const std::function<void(const wire::
   return {};
 }
 
+// Of the first record alone that can't be read.
+void say_left_out(const Error& error) {
+  (void)write_all(STDERR_FILENO,
+                  fmt::format("sluice-metrics: a record is left out: {}\n", error.str()));
+}
+
 Status print(const std::string& session) {
   const wire::SessionPaths paths = TRY(wire::SessionPaths::of(session));
   Figures figures;
-  Status wrong;
+  bool said = false;
   CHECK(wire::read_until_now(paths, "metrics", [&](std::string_view packed) {
-    wrong = decode_and(packed, [&](const wire::Event& event) { figures.record(paths.id, event); });
-    return wrong.has_value();
+    const Status taken =
+        decode_and(packed, [&](const wire::Event& event) { figures.record(paths.id, event); });
+    if (!taken && !std::exchange(said, true)) say_left_out(taken.error());
+    return true;
   }));
-  CHECK(wrong);
   return write_all(STDOUT_FILENO, figures.text());
 }
 
@@ -179,9 +199,7 @@ class Service {
  private:
   void note(const Status& taken) {
     changed_ = true;
-    if (!taken && !std::exchange(said_, true))
-      std::fprintf(stderr, "sluice-metrics: a record is left out: %s\n",
-                   taken.error().str().c_str());
+    if (!taken && !std::exchange(said_, true)) say_left_out(taken.error());
   }
   void end(const std::string& session) {
     changed_ = true;

@@ -119,6 +119,12 @@ Status make(const renderer::Arguments& arguments) {
   if (!arguments.words().empty())
     return fail("app", "usage", fmt::format("'{}': there are only options", arguments.words()[0]));
   if (!arguments.has("--session")) return fail("app", "usage", "--session ID is missing");
+  for (const char* other : {"--format", "--output"}) {
+    if (arguments.has("--otlp") && arguments.has(other))
+      return fail("app", "usage", fmt::format("{}: nothing is written with --otlp", other));
+  }
+  if (arguments.has("--headers") && !arguments.has("--otlp"))
+    return fail("app", "usage", "--headers: they are for --otlp");
   const Course course = TRY(read_course(arguments.text("--session")));
   if (arguments.has("--otlp")) return send(course, arguments);
   UniqueFd file;

@@ -96,7 +96,7 @@ void failed(Json& span, std::string_view message) {
 
 // cicd.pipeline.task.run.result
 std::string_view task_result(std::string_view outcome) {
-  if (outcome == "killed") return "cancellation";
+  if (outcome == "killed" || outcome == "lost") return "cancellation";
   if (outcome == "skipped") return "skip";
   return outcome;  // success, failure, error
 }

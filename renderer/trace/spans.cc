@@ -103,6 +103,14 @@ void Spans::job_started(const wire::Event& event) {
   const JobName name = name_of(*event.job);
   // A scheduler that was killed says what it isn't sure of again.
   if (finished_.contains(name) || running_.contains(name)) return;
+  // No record says that an attempt before it, which was lost with its runner, has ended.
+  for (auto lost = running_.lower_bound({name.first, 0});
+       lost != running_.end() && lost->first < name; lost = running_.erase(lost)) {
+    lost->second.interval.end = moment(event);
+    lost->second.outcome = "lost";
+    finished_.insert(lost->first);
+    deliver(lost->second);
+  }
   JobSpan& span = running_[name];
   span.job = *event.job;
   span.interval.begin = moment(event);

@@ -44,7 +44,8 @@ struct JobSpan {
   wire::ElementSection element;
   std::uint32_t run = 0;
   Interval interval;
-  std::string outcome;  // as job.finished has it; "" while it runs
+  // As job.finished has it; "" while it runs; lost: another attempt of the job has started since.
+  std::string outcome;
   std::string origin;
   std::string text, detail;
   std::optional<wire::ErrorSection> error;

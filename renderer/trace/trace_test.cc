@@ -141,6 +141,32 @@ TEST_CASE("a job that is said twice is there once, and one without an end until 
   CHECK(all.course.session.interval.end.active == 5 * kSecond);
 }
 
+TEST_CASE("an attempt that was lost ends where the next one starts") {
+  Collected all;
+  Teller& teller = all.teller;
+  teller.say(teller.job("job.started", 1, 1, "a.bst"));
+  wire::Event second = teller.job("job.started", 4, 1, "a.bst");
+  second.job->attempt = 2;
+  teller.say(second);
+  // Records from before a scheduler's death may be said again after it.
+  teller.say(teller.job("job.started", 1, 1, "a.bst"));
+  second = teller.job("job.finished", 6, 1, "a.bst");
+  second.job->attempt = 2;
+  second.outcome = "success";
+  teller.say(second);
+  teller.say(teller.event("message", 9));
+  all.spans.finish();
+  REQUIRE(all.course.jobs.size() == 2);
+  CHECK(all.course.jobs[0].outcome == "lost");
+  CHECK(all.course.jobs[0].interval.end.active == 4 * kSecond);
+  CHECK(all.course.jobs[1].outcome == "success");
+  // Both were in the same slot, one after the other.
+  const Json trace = all.chrome();
+  const auto slices = events(trace, "X");
+  REQUIRE(slices.size() == 2);
+  CHECK(slices[0]["tid"] == slices[1]["tid"]);
+}
+
 TEST_CASE("arrows go from the last job of each dependency, and of the element itself") {
   Collected all;
   Teller& teller = all.teller;

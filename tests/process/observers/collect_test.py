@@ -364,7 +364,8 @@ class CollectTest(Gates, SluiceTest):
     def test_wrong_use(self):
         for arguments, what in ((["x"], "'x' is none of"), (["syslog"], "where to is missing"), (["ndjson", "udp://a:1"], "ndjson goes by"),
                                 (["ndjson", "tcp://a"], "no address"), (["journald", "--from", "then"], "--from"),
-                                (["exec", "true", "--jobs", "0"], "--jobs")):
+                                (["exec", "true", "--jobs", "0"], "--jobs"), (["journald", "--jobs", "2"], "--jobs: that is nothing to journald"),
+                                (["exec", "true", "--headers", "x"], "--headers: that")):
             self.assertIn(what, self.sluice("collect", *arguments, cwd=self.at, status=2).stderr)
         self.assertIn("no http or https URL", self.sluice("collect", "loki", "ftp://a", cwd=self.at, status=1).stderr)
         file = self.write("cursors", "sluice-collect 1\nsomething else entirely\n")

@@ -103,9 +103,16 @@ class MetricsTest(Gates, SluiceTest):
         self.sluice("build", "b.bst", "bad.bst", cwd=self.at, status=None)
         self.wait_until(lambda: value(now(), "sluice_sessions_total") == 2, "the second session")
         # A page of the web that has a name of its own for this machine reads nothing.
-        with self.assertRaises(urllib.error.HTTPError) as refused:
-            self.get(url, Host="evil.example:80")
-        self.assertEqual(refused.exception.code, 403)
+        for host in ("evil.example:80", "127.0.0.1.evil.example", "127.evil.example:9109"):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                self.get(url, Host=host)
+            self.assertEqual(refused.exception.code, 403, host)
+        self.assertTrue(self.get(url, Host="localhost:1"))
+        # What is posted isn't waited for, nor read.
+        with socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(url).port), timeout=30) as posts:
+            posts.sendall(b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+            self.assertTrue(posts.recv(100).startswith(b"HTTP/1.1 405 "))
+        self.assertTrue(self.get(url))
         metrics.signal(15)
         self.assertEqual(metrics.wait(), 0, metrics)
 
@@ -138,7 +145,7 @@ class MetricsTest(Gates, SluiceTest):
         if shutil.which("promtool"):
             checked = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False)
             self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, b""))
-        for wrong in ("0.0.0.0:0", "127.0.0.1", "127.0.0.1:x", "example.org:80"):
+        for wrong in ("0.0.0.0:0", "127.0.0.1", "127.0.0.1:x", "example.org:80", "127.evil.example:0"):
             self.assertIn("--listen", self.sluice("metrics", "--listen", wrong, cwd=self.at, status=2).stderr)
 
     @unittest.skipUnless(shutil.which("prometheus"), "prometheus is not installed")

@@ -156,6 +156,11 @@ class TraceTest(Gates, SluiceTest):
         self.assertIn("There is no session", self.sluice("trace", cwd=self.at, status=1).stderr)
         self.assertIn("There is no session 'x'", self.sluice("trace", "x", cwd=self.at, status=1).stderr)
         self.assertIn("--format", self.sluice("trace", "--format", "x", cwd=self.at, status=2).stderr)
+        self.sluice("build", "b.bst", cwd=self.at)
+        # No option counts for nothing.
+        for arguments, what in ((["--otlp", "http://127.0.0.1:1", "--output", "x"], "--output"),
+                                (["--otlp", "http://127.0.0.1:1", "--format", "otlp"], "--format"), (["--headers", "x"], "--headers")):
+            self.assertIn(what, self.sluice("trace", *arguments, cwd=self.at, status=2).stderr)
 
 
 main()
