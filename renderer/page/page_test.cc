@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "renderer/page/digest.h"
+#include "renderer/page/measured.h"
 #include "renderer/report/options.h"
 
 namespace sluice::renderer {
@@ -51,6 +52,17 @@ TEST_CASE("Events that the page doesn't show are none") {
   CHECK(page_event(job_event("job.queued")).empty());
   CHECK(page_event(job_event("job.message")).empty());
   CHECK(page_event(job_event("something.new")).empty());
+  // What a job has said of its failure isn't told a second time.
+  wire::Event error = job_event("error");
+  error.error.emplace();
+  error.error->message = "it failed";
+  CHECK(Json::parse(page_event(error))["level"] == "error");
+  error.error->scope = "task";
+  CHECK(page_event(error).empty());
+}
+
+TEST_CASE("A session without a run has nothing to measure") {
+  CHECK(measured_json(history::History()) == "null");
 }
 
 TEST_CASE("A log's end is cut at its front, other texts at their end") {
