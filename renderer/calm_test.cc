@@ -161,6 +161,22 @@ TEST_CASE("a frame is one write in synchronized output, and of a row only what d
     CHECK(bench.terminal.screen()[2] == "• gcc.bst  1m41s");
     CHECK(bench.sink.writes.back().size() < 80);
   }
+  SECTION("in the background there are lines alone") {
+    bench.renderer->hide(true);
+    bench.run(100ms);
+    CHECK(bench.terminal.text().empty());
+    CHECK(bench.terminal.progress() == "0;0");
+    const std::size_t writes = bench.sink.writes.size();
+    bench.run(5s);
+    CHECK(bench.sink.writes.size() == writes);
+    bench.renderer->record(packed(finished_job("binutils.bst")));
+    bench.run(100ms);
+    CHECK(bench.terminal.screen()[0] == "✔ binutils.bst  12s");
+    CHECK(bench.terminal.screen()[1].empty());
+    bench.renderer->hide(false);
+    bench.run(100ms);
+    CHECK(bench.terminal.screen()[2] == "• gcc.bst  1m46s");
+  }
   SECTION("the end leaves the lines, and no progress") {
     bench.renderer->finish();
     bench.poll();
