@@ -39,11 +39,14 @@ std::vector<bool> needed(const Run& run) {
     seen[e] = true;
     open.push_back(e);
   };
+  const auto is_target = [&](const Element& element) {
+    return std::find(run.targets.begin(), run.targets.end(), element.name) != run.targets.end();
+  };
+  // Where none of the targets is an element nobody knows what was asked for.
+  const bool known = std::any_of(run.elements.begin(), run.elements.end(), is_target);
   for (std::size_t e = 0; e < run.elements.size(); ++e) {
     const Element& element = run.elements[e];
-    const bool is_target =
-        std::find(run.targets.begin(), run.targets.end(), element.name) != run.targets.end();
-    if (is_target || run.targets.empty() || !element.jobs.empty()) visit(e);
+    if (!known || is_target(element) || !element.jobs.empty()) visit(e);
   }
   while (!open.empty()) {
     const Element& element = run.elements[open.back()];
