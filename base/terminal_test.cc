@@ -17,8 +17,8 @@ class Environment {
  public:
   explicit Environment(const Values& values) {
     for (const char* name : {"NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "TERM_PROGRAM",
-                             "TERM_FEATURES", "VTE_VERSION", "WT_SESSION", "ConEmuANSI", "LC_ALL", "LC_CTYPE",
-                             "LANG", "GITHUB_ACTIONS", "GITLAB_CI"}) {
+                             "TERM_FEATURES", "VTE_VERSION", "WT_SESSION", "ConEmuANSI", "LC_ALL",
+                             "LC_CTYPE", "LANG", "GITHUB_ACTIONS", "GITLAB_CI"}) {
       const char* value = std::getenv(name);
       before_.emplace_back(name, value == nullptr ? "" : value);
       ::unsetenv(name);

@@ -57,6 +57,21 @@ std::vector<std::string> hide_credentials(int argc, char** argv) {
   return given;
 }
 
+// 0, 1 and 2 must exist, or some file that is opened later becomes one of them. What is written to
+// a standard output that isn't there is an error all the same, and not lost in silence.
+void take_standard_descriptors() {
+  for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
+    if (fd == STDOUT_FILENO) {
+      ::close(fd);
+      fd = ::open("/dev/null", O_RDONLY);
+    }
+    if (fd > 2) {
+      ::close(fd);
+      break;
+    }
+  }
+}
+
 }  // namespace
 
 int failed(Invocation& invocation, const Error& error) {
@@ -68,13 +83,7 @@ int failed(Invocation& invocation, const Error& error) {
 
 int command_main(int argc, char** argv,
                  int (*dispatch)(Invocation& invocation, const Command& command)) {
-  // 0, 1 and 2 must exist, or some file that is opened later becomes one of them.
-  for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
-    if (fd > 2) {
-      ::close(fd);
-      break;
-    }
-  }
+  take_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);
   std::vector<std::string> given = hide_credentials(argc, argv);
   std::vector<char*> arguments;
@@ -85,7 +94,11 @@ int command_main(int argc, char** argv,
   if (!line.command) {
     const int to = line.status == kSuccess ? 1 : 2;
     const std::string text = without_credentials(line.output);
-    (void)write_all(to, ::isatty(to) == 1 ? clean(text) : text);
+    const auto written = write_all(to, ::isatty(to) == 1 ? clean(text) : text);
+    if (to == 1 && !written && written.error().reason != "epipe") {
+      (void)write_all(2, "\n" + written.error().str() + "\n");
+      return kFailure;
+    }
     return line.status;
   }
   auto report = Report::create(line.verb, line.global.json_log);

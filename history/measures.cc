@@ -34,9 +34,13 @@ std::vector<bool> needed(const Run& run) {
     open.push_back(e);
   };
   const std::unordered_set<std::string_view> targets(run.targets.begin(), run.targets.end());
+  // Where none of the targets is an element nobody knows what was asked for.
+  const bool known =
+      std::any_of(run.elements.begin(), run.elements.end(),
+                  [&](const Element& element) { return targets.contains(element.name); });
   for (std::size_t e = 0; e < run.elements.size(); ++e) {
     const Element& element = run.elements[e];
-    if (targets.contains(element.name) || run.targets.empty() || !element.jobs.empty()) visit(e);
+    if (!known || targets.contains(element.name) || !element.jobs.empty()) visit(e);
   }
   while (!open.empty()) {
     const Element& element = run.elements[open.back()];

@@ -1,5 +1,7 @@
 // The calm style's area, lines and frames, one case at a time; a whole session is in
 // session_test.cc.
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "base/workflow.h"
@@ -160,6 +162,22 @@ TEST_CASE("a frame is one write in synchronized output, and of a row only what d
     CHECK(bench.terminal.screen()[0] == "✔ binutils.bst  12s");
     CHECK(bench.terminal.screen()[2] == "• gcc.bst  1m41s");
     CHECK(bench.sink.writes.back().size() < 80);
+  }
+  SECTION("in the background there are lines alone") {
+    bench.renderer->hide(true);
+    bench.run(100ms);
+    CHECK(bench.terminal.text().empty());
+    CHECK(bench.terminal.progress() == "0;0");
+    const std::size_t writes = bench.sink.writes.size();
+    bench.run(5s);
+    CHECK(bench.sink.writes.size() == writes);
+    bench.renderer->record(packed(finished_job("binutils.bst")));
+    bench.run(100ms);
+    CHECK(bench.terminal.screen()[0] == "✔ binutils.bst  12s");
+    CHECK(bench.terminal.screen()[1].empty());
+    bench.renderer->hide(false);
+    bench.run(100ms);
+    CHECK(bench.terminal.screen()[2] == "• gcc.bst  1m46s");
   }
   SECTION("the end leaves the lines, and no progress") {
     bench.renderer->finish();
@@ -334,15 +352,27 @@ TEST_CASE("texts that would steer the terminal are shown, not obeyed, in lines a
 TEST_CASE("transfers are gathered, what is cached isn't said") {
   CalmSettings settings;
   std::vector<json> events{started()};
+  json& elements = events[0]["elements"] = json::array();
+  int id = 0;
+  const auto add = [&](const std::string& name, const std::string& outcome,
+                       const std::string& action) -> json& {
+    events.push_back(finished_job(name, outcome, action));
+    events.back()["job"]["id"] = ++id;
+    return events.back();
+  };
   for (int i = 0; i < 50; ++i) {
-    auto pulled = finished_job(fmt::format("p{}.bst", i), "success", "pull");
+    const auto time = i < 40 ? 0 : 20 * kSecond;
+    json& pulled = add(fmt::format("p{}.bst", i), "success", "pull");
     pulled["origin"] = "pulled";
-    pulled["time"] = i < 40 ? 0 : 20 * kSecond;
-    events.push_back(pulled);
-    auto fetched = finished_job(fmt::format("f{}.bst", i), "success", "fetch");
-    fetched["time"] = pulled["time"];
-    events.push_back(fetched);
-    events.push_back(finished_job(fmt::format("c{}.bst", i), "skipped", "pull"));
+    pulled["time"] = time;
+    add(fmt::format("f{}.bst", i), "success", "fetch")["time"] = time;
+    add(fmt::format("c{}.bst", i), "skipped", "pull")["element"]["state"] = "cached";
+  }
+  // f0.bst and its like have been pulled before, of the 800 cached ones not all were worked on.
+  for (int i = 0; i < 800; ++i) {
+    elements.push_back(finished_job(i < 50 ? fmt::format("f{}.bst", i) : fmt::format("{}.bst", i),
+                                    "success", "build")["element"]);
+    elements.back()["state"] = "cached";
   }
   events.push_back(
       {{"v", 1},
@@ -424,6 +454,11 @@ TEST_CASE("GitHub: an element's log is a group, and nothing of it is a command")
 }
 
 TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
+  // What isn't there has no place.
+  char made[] = "/tmp/sluice-ci-XXXXXX";
+  REQUIRE(::mkdtemp(made) != nullptr);
+  const std::string directory = made;
+  REQUIRE(write_file_atomic(directory + "/x,y.bst", "kind: stack\n"));
   auto bad = finished_job("bad.bst", "failure");
   bad["text"] = "Command\nfailed 100%";
   json error{{"v", 1},
@@ -435,7 +470,7 @@ TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
                {"domain", "load"},
                {"reason", "invalid-data"},
                {"message", "Unexpected key: a"},
-               {"file", "x,y.bst"},
+               {"file", directory + "/x,y.bst"},
                {"line", 3},
                {"column", 2}}}};
   json end{{"v", 1},
@@ -454,8 +489,9 @@ TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
   REQUIRE(::write(fd, "before\n", 7) == 7);
   ::close(fd);
   const std::string out = ci_lines(true, {started(), bad, error, end}, name);
-  CHECK(out.find("::error file=x%2Cy.bst,line=3,col=3,title=Error loading project::Unexpected key: "
-                 "a\n") != std::string::npos);
+  CHECK(out.find("::error file=" + directory +
+                 "/x%2Cy.bst,line=3,col=3,title=Error loading project::Unexpected key: a\n") !=
+        std::string::npos);
   CHECK(out.find("✘ bad.bst  build failed after 12s: Command failed 100%\n") != std::string::npos);
   CHECK(
       out.ends_with("::error title=bad.bst%3A build failed::Command%0Afailed "
@@ -483,6 +519,7 @@ TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
   CHECK(large->size() < 1 << 20);
   CHECK(large->find("ylast\n") != std::string::npos);
   ::unlink(name);
+  std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("GitLab: an element's log is a section of its own") {

@@ -1,6 +1,7 @@
 #include "renderer/frames.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/try.h"
 #include "renderer/status_area.h"
@@ -68,6 +69,10 @@ void Framed::enter_screen() {
   changed_ = true;
 }
 
+void Framed::hide(bool hidden) {
+  if (std::exchange(hidden_, hidden) != hidden) changed_ = true;
+}
+
 void Framed::drop_status() {
   status_.reset();
   changed_ = true;
@@ -88,11 +93,11 @@ Result<std::optional<Duration>> Framed::poll() {
 }
 
 Result<std::optional<Duration>> Framed::draw(Duration now) {
-  const bool shows = status_ && !finishing_;
+  const bool shows = status_ && !finishing_ && !hidden_;
   std::vector<Row> block;
   if (shows) block = rows(*status_, now - received_);
   output_.add(screen_.frame(pending_, std::move(block)) +
-              trailer(shows ? &*status_ : nullptr, finishing_));
+              trailer(shows ? &*status_ : nullptr, finishing_ || hidden_));
   pending_.clear();
   changed_ = false;
   last_frame_ = now;

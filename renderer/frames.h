@@ -28,6 +28,7 @@ class Framed : public Renderer {
   void resize(Size size) final;
   void leave_screen() final;
   void enter_screen() final;
+  void hide(bool hidden) final;
   Result<std::optional<Duration>> poll() final;
   bool full() const final { return pending_.size() + output_.pending() >= kFull; }
   bool drained() const final { return pending_.empty() && output_.idle(); }
@@ -66,6 +67,7 @@ class Framed : public Renderer {
   std::optional<wire::Event> status_;
   Duration received_{};  // when it came
   bool changed_ = false;
+  bool hidden_ = false;
   std::optional<Duration> next_tick_;
   Duration last_frame_;
   bool finishing_ = false, finished_ = false;

@@ -65,6 +65,9 @@ class Renderer {
   // somebody else's by now.
   virtual void leave_screen() {}
   virtual void enter_screen() {}
+  // While it is hidden there is no area, and lines come as ever: somebody else is in front on the
+  // terminal.
+  virtual void hide(bool /*hidden*/) {}
 
   // Writes what is due. Returns the time until it wants to be called though nothing has happened;
   // none: never. An error of the sink is final.

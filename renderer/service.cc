@@ -166,6 +166,7 @@ class Service {
   int run() {
     for (;;) {
       const Duration replayed = replay_ && !over_ ? replay() : kIdle;
+      if (renderer_.draws()) renderer_.hide(in_background());
       auto due = renderer_.poll();
       if (!due) return kOutputLost;
       if (renderer_.drained()) shown_ = std::max(next_, options_.from);
@@ -293,6 +294,12 @@ class Service {
     ::kill(::getpid(), SIGSTOP);
     renderer_.resize(size_of(sink_, options_));
     renderer_.enter_screen();
+  }
+
+  // Of a shell that shows its prompt.
+  bool in_background() const {
+    const pid_t in_front = ::tcgetpgrp(sink_.fd());
+    return in_front > 0 && in_front != ::getpgrp();
   }
 
   // What is wanted of live events comes and goes. One that can't be subscribed to leaves what is

@@ -1,6 +1,7 @@
 """Help, versions, usage errors and what isn't supported yet: output, stream and status."""
 
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
@@ -32,6 +33,16 @@ class Usage(SluiceTest):
                 result = self.sluice(*arguments, status=2)
                 self.assertEqual(result.stdout, "")
                 self.assertIn("Usage: sluice", result.stderr)
+
+    def test_a_standard_output_that_takes_nothing(self):
+        at = self.project({"project.conf": "name: small\nmin-version: 2.0\n", "a.bst": "kind: stack\n"})
+        for arguments in (["--help"], ["show", "a.bst"], ["--help", "build"]):
+            for where in (">&-", "> /dev/full"):
+                with self.subTest(arguments + [where]):
+                    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" ' + where, self.program("sluice"), *arguments], cwd=at, env=self.env,
+                                          stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+                    self.assertEqual(done.returncode, 1, done)
+                    self.assertRegex(done.stderr, "Bad file descriptor|No space left on device")
 
     def init(self, *answers, status=0):
         place = os.path.join(self.directory, "made")
