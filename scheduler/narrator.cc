@@ -376,7 +376,7 @@ std::string Narrator::idle_part(const Now& now) const {
     idle.why = fmt::format("all else waits for {}", session.loaded->element(*first).full_name);
     if (building.size() > 1) idle.why += fmt::format(" and {} more", building.size() - 1);
   } else if (others > 0) {
-    idle.why = fmt::format("{} of other jobs first", others);
+    idle.why = fmt::format("builds wait for {} other job{}", others, others == 1 ? "" : "s");
   } else if (!session.prompts.empty()) {
     idle.why = "a failure waits for an answer";
   } else if (session.any_failed) {
