@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <unordered_map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -131,15 +132,17 @@ std::vector<ShownFailure> shown_failures(const History& history, std::uint32_t l
     const Run& run = history.runs[r];
     // What a later run has made of an element counts.
     const std::vector<Fate> fates = history::fates(history, run);
-    std::erase_if(out, [&](const ShownFailure& earlier) {
-      const std::string& name = history.runs[earlier.run].elements[earlier.element].name;
-      for (std::size_t e = 0; e < run.elements.size(); ++e) {
-        if (run.elements[e].name == name)
-          return fates[e] != Fate::kNotReached && fates[e] != Fate::kNotNeeded;
-      }
-      return false;
-    });
-    for (const history::Failure& failure : history::failures(history, run)) {
+    if (!out.empty()) {
+      std::unordered_map<std::string_view, Fate> now;
+      for (std::size_t e = 0; e < run.elements.size(); ++e)
+        now.try_emplace(run.elements[e].name, fates[e]);
+      std::erase_if(out, [&](const ShownFailure& earlier) {
+        const auto fate = now.find(history.runs[earlier.run].elements[earlier.element].name);
+        return fate != now.end() && fate->second != Fate::kNotReached &&
+               fate->second != Fate::kNotNeeded;
+      });
+    }
+    for (const history::Failure& failure : history::failures(history, run, fates)) {
       const Job& job = history.jobs[failure.job];
       std::string tail = job.log_tail;
       if (tail.empty() && !job.log_file.empty()) tail = tail_of(job.log_file, lines);
