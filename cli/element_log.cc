@@ -1,5 +1,6 @@
 // `log`: the logs of elements, of jobs that run and that have been. What no job has is looked for
 // among the artifacts, by the program that has these.
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -124,8 +125,12 @@ int run_element_log(Invocation& invocation, const ElementLogCommand& command) {
     }
     fine = followed.run() && fine;
   }
-  if (plan->without_job().empty()) return fine ? kSuccess : kFailure;
-  if (!command.id.empty() && plan->session &&
+  const std::vector<std::string> left = plan->without_job();
+  if (left.empty()) return fine ? kSuccess : kFailure;
+  // An artifact's name needs no project.
+  const bool elements = std::all_of(left.begin(), left.end(),
+                                    [](const std::string& name) { return name.ends_with(".bst"); });
+  if (elements && !command.id.empty() && plan->session &&
       find_project(load_arguments(invocation.global).what.directory).empty())
     return without_logs(invocation, *plan);
   // It finds out the same, and shows what is left.
