@@ -92,11 +92,34 @@ Strings artifacts(const CompletionRequest& request) {
   return found;
 }
 
-Candidates sessions() {
+// Verbs that work with sessions that have ended, too.
+constexpr std::string_view kAboutThePast[] = {
+    "sluice log",
+    "sluice metrics",
+    "sluice report",
+    "sluice trace",
+    "sluice web",
+    "sluice session attach",
+    "sluice session explain",
+    "sluice session replay",
+    "sluice session summary",
+    "sluice session what-failed",
+    "sluice session what-ran",
+};
+// Sessions that have ended of which the newest are offered.
+constexpr std::size_t kPast = 20;
+
+Candidates sessions(const CommandShape& command) {
+  const bool past = std::find(std::begin(kAboutThePast), std::end(kAboutThePast), command.path) !=
+                    std::end(kAboutThePast);
+  std::size_t left = past ? kPast : 0;
   Candidates found;
-  for (const SessionInfo& session : list_sessions()) {
-    if (session.alive)
-      found.push_back({session.paths.id + " ", session.verb + ", " + session.project});
+  const auto all = list_sessions();
+  for (auto session = all.rbegin(); session != all.rend(); ++session) {
+    if (!session->alive && left == 0) continue;
+    if (!session->alive) --left;
+    found.push_back({session->paths.id + " ",
+                     (session->alive ? "" : "ended, ") + session->verb + ", " + session->project});
   }
   return found;
 }
@@ -144,7 +167,7 @@ Candidates values(const ValueShape& value, const CommandShape& command,
     case ValueShape::What::kDirectory: return undescribed(paths(request.word, ".", true));
     case ValueShape::What::kElement: return undescribed(elements(request));
     case ValueShape::What::kArtifact: return undescribed(artifacts(request));
-    case ValueShape::What::kSession: return sessions();
+    case ValueShape::What::kSession: return sessions(command);
     case ValueShape::What::kCommand: {
       const CommandShape* command = &all;
       for (const std::string& word : request.before) {

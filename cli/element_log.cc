@@ -1,24 +1,40 @@
 // `log`: the logs of elements, of jobs that run and that have been. What no job has is looked for
 // among the artifacts, by the program that has these.
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/job_log.h"
 #include "cli/log_plan.h"
+#include "cli/place.h"
 
 namespace sluice::cli {
 
 namespace {
 
+// A log may be larger than the memory.
+constexpr std::size_t kPiece = std::size_t{1} << 20;
+
 Status print_file(const std::string& path, LogOutput& output) {
-  const std::string text = TRY(read_file(path));
-  CHECK(output.write(text));
-  return output.flush();
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail_errno(errno, path);
+  std::string piece(kPiece, '\0');
+  for (;;) {
+    const ssize_t n = ::read(file.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(errno, path);
+    if (n == 0) return output.flush();
+    CHECK(output.write(std::string_view(piece).substr(0, static_cast<std::size_t>(n))));
+  }
 }
 
 // Logs that are followed, all in one loop.
@@ -73,6 +89,22 @@ class Followed {
   bool fine_ = true;
 };
 
+// Of elements without a log, where there is no project whose artifacts could have one.
+int without_logs(Invocation& invocation, const LogPlan& plan) {
+  const std::string& session = plan.session->paths.id;
+  for (const LogPlan::Element& element : plan.elements) {
+    if (element.job || element.follows) continue;
+    const std::string why =
+        element.gone.empty()
+            ? fmt::format("Session {} has started no job of '{}' that has a log", session,
+                          element.name)
+            : fmt::format("Session {} had a job of {}, whose log isn't there any more: {}", session,
+                          element.name, element.gone);
+    (void)failed(invocation, {"session", "no-log", why, {}, {}});
+  }
+  return kFailure;
+}
+
 }  // namespace
 
 int run_element_log(Invocation& invocation, const ElementLogCommand& command) {
@@ -93,7 +125,14 @@ int run_element_log(Invocation& invocation, const ElementLogCommand& command) {
     }
     fine = followed.run() && fine;
   }
-  if (plan->without_job().empty()) return fine ? kSuccess : kFailure;
+  const std::vector<std::string> left = plan->without_job();
+  if (left.empty()) return fine ? kSuccess : kFailure;
+  // An artifact's name needs no project.
+  const bool elements = std::all_of(left.begin(), left.end(),
+                                    [](const std::string& name) { return name.ends_with(".bst"); });
+  if (elements && !command.id.empty() && plan->session &&
+      find_project(load_arguments(invocation.global).what.directory).empty())
+    return without_logs(invocation, *plan);
   // It finds out the same, and shows what is left.
   ::execv(find_program("sluice-artifact").c_str(), invocation.argv);
   const tl::unexpected<Error> error = fail_errno(errno, "cannot run sluice-artifact");

@@ -14,7 +14,13 @@ namespace {
 
 Result<history::History> history_of(const Invocation& invocation, const std::string& id) {
   const SessionInfo session = TRY(past_session(invocation, id));
-  return read_history(session);
+  history::History history = TRY(read_history(session));
+  if (const std::uint64_t bad = history.malformed; bad > 0) {
+    invocation.report.warning(fmt::format(
+        "{} of the {} records of session {} can't be read: what they say is missing here", bad,
+        history.records, session.paths.id));
+  }
+  return history;
 }
 
 // Of a run that the user has named.

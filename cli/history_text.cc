@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <unordered_map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -25,6 +26,8 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::size_t kBrief = 8;  // characters of a key
 // Jobs of the critical path that are named; the longest ones, in their order.
 constexpr std::size_t kNamed = 5;
+// Targets that have room in a line; the others are counted.
+constexpr std::size_t kTargetColumns = 60;
 
 const history::Element& element_of(const History& history, const Job& job) {
   return history.runs[job.run].elements[job.element];
@@ -129,15 +132,17 @@ std::vector<ShownFailure> shown_failures(const History& history, std::uint32_t l
     const Run& run = history.runs[r];
     // What a later run has made of an element counts.
     const std::vector<Fate> fates = history::fates(history, run);
-    std::erase_if(out, [&](const ShownFailure& earlier) {
-      const std::string& name = history.runs[earlier.run].elements[earlier.element].name;
-      for (std::size_t e = 0; e < run.elements.size(); ++e) {
-        if (run.elements[e].name == name)
-          return fates[e] != Fate::kNotReached && fates[e] != Fate::kNotNeeded;
-      }
-      return false;
-    });
-    for (const history::Failure& failure : history::failures(history, run)) {
+    if (!out.empty()) {
+      std::unordered_map<std::string_view, Fate> now;
+      for (std::size_t e = 0; e < run.elements.size(); ++e)
+        now.try_emplace(run.elements[e].name, fates[e]);
+      std::erase_if(out, [&](const ShownFailure& earlier) {
+        const auto fate = now.find(history.runs[earlier.run].elements[earlier.element].name);
+        return fate != now.end() && fate->second != Fate::kNotReached &&
+               fate->second != Fate::kNotNeeded;
+      });
+    }
+    for (const history::Failure& failure : history::failures(history, run, fates)) {
       const Job& job = history.jobs[failure.job];
       std::string tail = job.log_tail;
       if (tail.empty() && !job.log_file.empty()) tail = tail_of(job.log_file, lines);
@@ -262,6 +267,19 @@ void add_runners(std::string& out, const history::Summary& summary) {
   }
 }
 
+// "build a.bst b.bst and 3 more"
+std::string command_text(const Run& run) {
+  std::string out = run.verb;
+  std::size_t columns = 0;
+  for (std::size_t i = 0; i < run.targets.size(); ++i) {
+    columns += 1 + display_width(run.targets[i]);
+    if (i > 0 && columns > kTargetColumns)
+      return out + fmt::format(" and {} more", run.targets.size() - i);
+    out += " " + run.targets[i];
+  }
+  return out;
+}
+
 std::string outcome_text(const std::string& outcome) {
   return outcome.empty() ? "goes on" : outcome;
 }
@@ -283,7 +301,7 @@ std::string summary_text(const History& history, std::size_t run_index,
   const Run& run = history.runs[run_index];
   const history::Summary summary = history::summarise(history, run);
   const std::string outcome = run.outcome.empty() && history.over ? history.outcome() : run.outcome;
-  rows.add("Command", fmt::format("{} {}", run.verb, fmt::join(run.targets, " ")));
+  rows.add("Command", command_text(run));
   std::string took = fmt::format("{}, {} {}", outcome_text(outcome),
                                  outcome.empty() ? "for" : "after", short_duration(run.duration));
   if (run.suspended > 0) took += fmt::format(" (and {} suspended)", short_duration(run.suspended));

@@ -156,6 +156,13 @@ TEST_CASE("a summary says how the run went and what it cost") {
   CHECK(json["run"]["critical-path"]["duration"] == 6.5);
   CHECK(json["run"]["hit-rate"] == 0.0);
   CHECK(json["failures"].size() == 1);
+  // Of many targets some are named.
+  history::History many = history;
+  many.runs[0].targets.assign(10'000, "libs/some.bst");
+  CHECK(
+      summary_text(many, 0, failures)
+          .find("build libs/some.bst libs/some.bst libs/some.bst libs/some.bst and 9996 more\n") !=
+      std::string::npos);
   // Nothing has run: what is wrong is told all the same.
   history::History none;
   none.over = true;

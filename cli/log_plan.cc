@@ -67,11 +67,13 @@ Result<LogPlan> plan_logs(const Invocation& invocation, const ElementLogCommand&
     if (std::any_of(plan.elements.begin(), plan.elements.end(),
                     [&](const LogPlan::Element& one) { return one.name == name; }))
       continue;
-    LogPlan::Element element{name, job_of(history, name), false};
+    LogPlan::Element element{name, job_of(history, name), false, {}};
     // Of a file that is gone, or where the session was, there may be an artifact still.
     if (element.job && !element.job->running() && !plan.session->place &&
-        !path_exists(element.job->log_file))
+        !path_exists(element.job->log_file)) {
+      element.gone = element.job->log_file;
       element.job.reset();
+    }
     if (plan.session && plan.session->alive) {
       element.follows = element.job && (element.job->running() || plan.session->place);
       if (command.follow && runs) {

@@ -19,6 +19,7 @@ struct LogPlan {
     std::string name;
     std::optional<history::Job> job;  // whose log is shown
     bool follows = false;             // the session lives, and the job runs or is waited for
+    std::string gone;  // the log's file, where a job has ended whose log isn't there any more
   };
   std::vector<Element> elements;  // as they were named, each once
 

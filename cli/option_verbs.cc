@@ -376,8 +376,7 @@ void Parser::add_session() {
   attach->add_option("id", attach_.id)->type_name("ID");
   Strings styles = style_names();
   styles.emplace_back("json");
-  choice(*attach, "--style", attach_.style, styles,
-         "How it is shown (default: calm on a terminal, else plain)");
+  choice(*attach, "--style", attach_.style, styles, "How it is shown (default: as a build is)");
   on(attach, [this] { return Command(attach_); });
   add_past(*group);
   auto* log = add_verb(

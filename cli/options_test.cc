@@ -1,8 +1,11 @@
 #include "cli/options.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <catch2/catch.hpp>
+
+#include "base/file.h"
 
 using namespace sluice::cli;
 
@@ -301,6 +304,30 @@ TEST_CASE("usage errors say where to read more") {
   refused({"--builders", "-1", "build"});
   refused({"artifact"});
   refused({});
+}
+
+TEST_CASE("what an option takes stands in the page of its verb") {
+  const CommandShape all = command_shape();
+  const auto session = std::find_if(all.commands.begin(), all.commands.end(),
+                                    [](const CommandShape& one) { return one.name == "session"; });
+  REQUIRE(session != all.commands.end());
+  std::size_t seen = 0;
+  for (const CommandShape& verb : session->commands) {
+    if (verb.name != "what-ran" && verb.name != "attach" && verb.name != "replay") continue;
+    const auto page =
+        sluice::read_file(SLUICE_SOURCE_DIR "/docs/commands/session-" + verb.name + ".md");
+    REQUIRE(page);
+    for (const OptionShape& option : verb.options) {
+      if (option.value.what != ValueShape::What::kChoice) continue;
+      const std::size_t row = page->find("`" + option.names[0] + " ");
+      INFO(verb.name << " " << option.names[0]);
+      REQUIRE(row != std::string::npos);
+      const std::string line = page->substr(row, page->find('\n', row) - row);
+      for (const std::string& choice : option.value.choices) CHECK(contains(line, choice));
+      ++seen;
+    }
+  }
+  CHECK(seen == 4);  // what-ran has two
 }
 
 TEST_CASE("help is everywhere") {

@@ -71,7 +71,6 @@ class Prompts {
   void leave(std::function<void()> then);
   // Called when this command must end: what is in front ends with it.
   void hang_up();
-  bool on_screen() const { return state_ == State::kScreen; }
   // Whether a pager or a shell has the terminal, and its keys.
   bool in_front() const { return front_.busy(); }
 

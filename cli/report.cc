@@ -95,13 +95,19 @@ void Report::record_error(const Error& error) {
   append(wire::json_error_line(told(error), "main", system_clock().wall_ns()));
 }
 
+void Report::say(std::string_view level, std::string_view text) const {
+  const std::string line = fmt::format("{} {}\n", level, without_credentials(text));
+  // What a project or a plugin says is no command.
+  tell(annotates_ ? workflow_text(line, workflow_token()) : line);
+}
+
 void Report::warning(std::string_view text) {
-  tell(fmt::format("WARNING {}\n", without_credentials(text)));
+  say("WARNING", text);
   message("warn", text);
 }
 
 void Report::info(std::string_view text) {
-  tell(fmt::format("INFO {}\n", without_credentials(text)));
+  say("INFO", text);
   message("info", text);
 }
 

@@ -51,6 +51,7 @@ class Report {
 
  private:
   void message(std::string_view level, std::string_view text);
+  void say(std::string_view level, std::string_view text) const;
   void append(std::string_view line);
 
   std::string verb_;

@@ -1,4 +1,6 @@
 // SPDX 2.3 as JSON (spdx.github.io/spdx-spec/v2.3).
+#include <vector>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -51,8 +53,8 @@ class Writer {
     Json packages = Json::array();
     for (const BomElement& element : bom_.elements) packages.push_back(package(element));
     for (const BomSource& source : bom_.sources) packages.push_back(package(source));
-    for (const std::size_t target : bom_.targets)
-      relate("SPDXRef-DOCUMENT", "DESCRIBES", id(target));
+    for (const std::size_t element : described())
+      relate("SPDXRef-DOCUMENT", "DESCRIBES", id(element));
     for (std::size_t i = 0; i < bom_.elements.size(); ++i) relate_element(i);
     const Json document = {
         {"spdxVersion", "SPDX-2.3"},
@@ -69,6 +71,21 @@ class Writer {
 
  private:
   std::string id(std::size_t element) const { return element_id(bom_.elements[element].name); }
+
+  // The targets. Where none of them is in the bill (--deps build), what nobody in it needs.
+  std::vector<std::size_t> described() const {
+    if (!bom_.targets.empty()) return bom_.targets;
+    std::vector<bool> needed(bom_.elements.size(), false);
+    for (const BomElement& element : bom_.elements) {
+      for (const BomDependency& dependency : element.dependencies)
+        needed[dependency.element] = true;
+    }
+    std::vector<std::size_t> out;
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      if (!needed[i]) out.push_back(i);
+    }
+    return out;
+  }
 
   void relate(std::string from, std::string_view how, std::string to) {
     relationships_.push_back({{"spdxElementId", std::move(from)},

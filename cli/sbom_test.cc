@@ -154,6 +154,17 @@ TEST_CASE("relations are those of builds, of run time, of what is composed, and 
     CHECK(relations.contains(expected));
   }
   CHECK(relations.size() == 12);
+  // Without the target: what it was made of.
+  Bom parts = project.bom();
+  parts.targets.clear();
+  parts.elements.pop_back();
+  std::vector<std::string> described;
+  const Json of_parts = Json::parse(spdx_text(parts));
+  for (const Json& relation : of_parts["relationships"]) {
+    if (relation["relationshipType"] == "DESCRIBES")
+      described.push_back(names[relation["relatedSpdxElement"]]);
+  }
+  CHECK(described == std::vector<std::string>{"lib.bst", "app.bst"});
 
   const Json cyclonedx = Json::parse(cyclonedx_text(project.bom()));
   CHECK(cyclonedx["metadata"]["component"]["name"] == "image.bst");

@@ -271,7 +271,7 @@ TEST_CASE("history: attempts that are lost, and what was tried again") {
   CHECK(history.jobs[0].duration == 4 * kSecond);
   CHECK(history.jobs[0].runner == "far");
   CHECK(history.jobs[2].attempt == 2);
-  CHECK(failures(history, history.runs[0]).empty());
+  CHECK(failures(history, history.runs[0], fates(history, history.runs[0])).empty());
   CHECK(fates_of(history) == Names{"built", "built"});
   const auto used = runners(history, history.runs[0]);
   REQUIRE(used.size() == 2);
@@ -415,7 +415,7 @@ TEST_CASE("history: what BuildStream's build with a failure was") {
   const History& history = gatherer.history();
   REQUIRE(history.runs.size() == 1);
   CHECK(history.outcome() == "failure");
-  CHECK_FALSE(failures(history, history.runs[0]).empty());
+  CHECK_FALSE(failures(history, history.runs[0], fates(history, history.runs[0])).empty());
 }
 
 }  // namespace sluice::history

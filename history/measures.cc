@@ -109,11 +109,11 @@ std::vector<Fate> fates(const History& history, const Run& run) {
   return out;
 }
 
-std::vector<Failure> failures(const History& history, const Run& run) {
+std::vector<Failure> failures(const History& history, const Run& run,
+                              const std::vector<Fate>& fates) {
   std::vector<Failure> out;
-  const std::vector<Fate> all = fates(history, run);
   for (std::size_t e = 0; e < run.elements.size(); ++e) {
-    if (all[e] != Fate::kFailed) continue;
+    if (fates[e] != Fate::kFailed) continue;
     Failure failure{.element = e};
     for (const std::size_t job : run.elements[e].jobs) {
       if (history.jobs[job].failed()) failure.job = job;
@@ -295,7 +295,8 @@ std::vector<std::pair<std::uint32_t, std::string_view>> Summary::told() const {
 Summary summarise(const History& history, const Run& run, std::size_t slowest) {
   Summary out;
   out.verb = run.verb;
-  for (const Fate fate : fates(history, run)) {
+  const std::vector<Fate> all = fates(history, run);
+  for (const Fate fate : all) {
     ++out.counts[static_cast<std::size_t>(fate)];
     if (fate != Fate::kNotNeeded) ++out.elements;
   }
@@ -306,7 +307,7 @@ Summary summarise(const History& history, const Run& run, std::size_t slowest) {
     out.counts[static_cast<std::size_t>(Fate::kNotNeeded)] += more;
     out.elements -= more;
   }
-  out.failures = failures(history, run);
+  out.failures = failures(history, run, all);
   out.path = critical_path(history, run);
   out.load = load(history, run);
   out.runners = runners(history, run);

@@ -36,8 +36,9 @@ struct Failure {
   std::size_t job = kNone;  // the last attempt
   std::uint32_t attempts = 1;
 };
-// Each once, in the order in which they failed.
-std::vector<Failure> failures(const History& history, const Run& run);
+// Each once, in the order in which they failed. `fates`: what fates() says of the run.
+std::vector<Failure> failures(const History& history, const Run& run,
+                              const std::vector<Fate>& fates);
 
 // The longest chain of jobs of which each had to wait for the one before: however many builders
 // there are, the run takes no less. Jobs that are lost, killed or failed before the last attempt

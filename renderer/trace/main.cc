@@ -76,18 +76,24 @@ Result<Course> read_course(const std::string& session) {
   Spans spans({[&](const JobSpan& span) { course.jobs.push_back(span); },
                [&](const RunSpan& span) { course.runs.push_back(span); },
                [&](const SessionSpan& span) { course.session = span; }});
-  Status wrong;
+  std::size_t left_out = 0;
+  std::string first;
   CHECK(wire::read_until_now(paths, "trace", [&](std::string_view packed) {
     const auto event = wire::decode_event(packed);
-    if (!event) {
-      wrong = tl::unexpected<Error>(event.error());
-      return false;
+    if (event) {
+      spans.take(*event);
+    } else if (left_out++ == 0) {
+      first = event.error().str();
     }
-    spans.take(*event);
     return true;
   }));
-  CHECK(wrong);
   spans.finish();
+  if (left_out > 0) {
+    (void)write_all(
+        STDERR_FILENO,
+        fmt::format("sluice-trace: {} record{} left out, since {} can't be read: {}\n", left_out,
+                    left_out == 1 ? " is" : "s are", left_out == 1 ? "it" : "they", first));
+  }
   return course;
 }
 

@@ -165,6 +165,11 @@ class Completion(SluiceTest):
         self.assertEqual(self.described("sluice session stop ", 3), [[session + " ", "session, " + os.path.join(self.at, "project")]])
         self.sluice("session", "stop", session)
         self.assert_nothing_left()
+        # What is about the past offers what has ended.
+        ended = [[session + " ", "ended, session, " + os.path.join(self.at, "project")]]
+        for words, index in (("sluice session summary ", 3), ("sluice session attach ", 3), ("sluice report --compare ", 3), ("sluice log --session ", 3)):
+            self.assertEqual(self.described(words, index), ended)
+        self.assertEqual(self.described("sluice session stop ", 3), [])
 
     def test_names_with_control_characters_are_left_out(self):
         for name in ("ta\x1b[31m.bst", "tb\n.bst", "tc\t.bst"):

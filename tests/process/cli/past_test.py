@@ -7,6 +7,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from record_log import MAGIC, pack_log  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
 
@@ -112,6 +113,15 @@ class Past(Gates, SluiceTest):
         shutil.rmtree(os.path.join(self.cachedir, "logs", "small", "good"))
         self.assertIn("all is well", self.sluice("log", "good.bst", cwd=self.at).stdout)
         self.assertIn("app.bst has no log", self.sluice("log", "app.bst", cwd=self.at, status=1).stderr)
+        # Outside of the project there is no artifact to look for.
+        gone = self.sluice("log", "good.bst", "app.bst", "--session", id, cwd=self.directory, status=1).stderr
+        self.assertIn("a job of good.bst, whose log isn't there any more", gone)
+        self.assertIn("has started no job of 'app.bst'", gone)
+        # Of records that can't be read it is said that they are missing.
+        self.assertNotIn("can't be read", self.session("summary").stderr)
+        with open(os.path.join(self.session_directory(id), "records.log"), "ab") as file:
+            file.write(pack_log([{"v": 1, "type": 5}])[len(MAGIC):])
+        self.assertRegex(self.session("summary").stderr, r"WARNING 1 of the \d+ records of session %s can't be read" % id)
 
     def test_what_is_cached_is_what_the_run_worked_on(self):
         """What a cached element was built with is in the pipeline, and nobody's business (screen and summary say the same)."""

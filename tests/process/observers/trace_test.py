@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from http_ends import HttpEnd  # noqa: E402
 from otlp import spans  # noqa: E402
-from record_log import records  # noqa: E402
+from record_log import MAGIC, pack_log, records  # noqa: E402
 from sluice_test import SluiceTest, main  # noqa: E402
 from trace_events import Trace  # noqa: E402
 from workload import BASE, CONF, Gates, busybox_base, gate, manual  # noqa: E402
@@ -161,6 +161,15 @@ class TraceTest(Gates, SluiceTest):
         for arguments, what in ((["--otlp", "http://127.0.0.1:1", "--output", "x"], "--output"),
                                 (["--otlp", "http://127.0.0.1:1", "--format", "otlp"], "--format"), (["--headers", "x"], "--headers")):
             self.assertIn(what, self.sluice("trace", *arguments, cwd=self.at, status=2).stderr)
+
+    def test_a_record_that_cannot_be_read(self):
+        """Others make their trace all the same, and it is said."""
+        self.sluice("build", "b.bst", cwd=self.at)
+        whole = self.trace()
+        with open(os.path.join(self.session_directory(), "records.log"), "ab") as file:
+            file.write(pack_log([{"v": 1, "type": 5}])[len(MAGIC):])
+        self.assertEqual(self.trace(), whole)
+        self.assertIn("1 record is left out, since it can't be read: ", self.sluice("trace", cwd=self.at).stderr)
 
 
 main()
