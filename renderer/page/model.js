@@ -31,6 +31,8 @@ class Model {
     this.measured = null;
     this.fates = new Map(); // statuses by element, once they are final
     this.version = 0;
+    this.news = 0; // the version, statuses not counted
+    this.tallied = null;
   }
 
   element(name) {
@@ -50,6 +52,7 @@ class Model {
 
   apply(event) {
     ++this.version;
+    if (event.k !== "status") ++this.news;
     if (event.k !== "status" && event.at) {
       if (!this.started || event.at < this.started) this.started = event.at;
       if (event.at > this.last) this.last = event.at;
@@ -120,11 +123,15 @@ class Model {
   on_start(e) {
     const job = this.job(e);
     if (!job.outcome) this.element(job.element).failure = null; // it is tried again
-    // Attempts before this one that were never said to have ended.
+    this.end_lost(job, e.at);
+  }
+
+  // Attempts before this one that were never said to have ended.
+  end_lost(job, at) {
     for (let attempt = job.attempt - 1; attempt > 0; --attempt) {
       const lost = this.jobs.get(job.id + "." + attempt);
       if (!lost || lost.outcome) break;
-      Object.assign(lost, { outcome: "lost", to: e.at, ms: this.active(lost.from, e.at) });
+      Object.assign(lost, { outcome: "lost", to: at, ms: this.active(lost.from, at) });
     }
   }
 
@@ -134,6 +141,8 @@ class Model {
     Object.assign(job, { to: e.at, ms: e.ms || 0, outcome: e.outcome || "", origin: e.origin || "", cpu: e.cpu || 0, mem: e.mem || 0,
       bytes: e.bytes || 0, text: e.text || "", detail: e.detail || "", tail: e.tail || "", log: e.log || job.log,
       from: e.from || job.from });
+    // A digest has no start of a job whose end it has.
+    this.end_lost(job, job.from);
     this.set_keys(element, e);
     if (job.outcome === "failure" || job.outcome === "error") element.failure = job;
     else if (job.outcome === "success") element.failure = null;
@@ -213,15 +222,21 @@ class Model {
     return Math.max(0, ms);
   }
 
-  counts() {
-    const counts = Object.fromEntries(STATUSES.map(name => [name, 0]));
-    // Dependencies come before what needs them, so that `blocked` passes on in one go.
-    for (const element of this.elements.values()) ++counts[this.status_of(element)];
-    return counts;
-  }
+  counts() { return this.tally().counts; }
+  failures() { return this.tally().failures; }
 
-  failures() {
-    return [...this.elements.values()].filter(element => element.failure).map(element => element.failure);
+  // Made anew only when something has come that says of elements or jobs: pages ask several times a second.
+  tally() {
+    const of = `${this.news} ${this.over}`;
+    if (this.tallied && this.tallied.of === of) return this.tallied;
+    const counts = Object.fromEntries(STATUSES.map(name => [name, 0]));
+    const failures = [];
+    // Dependencies come before what needs them, so that `blocked` passes on in one go.
+    for (const element of this.elements.values()) {
+      ++counts[this.status_of(element)];
+      if (element.failure) failures.push(element.failure);
+    }
+    return this.tallied = { of, counts, failures };
   }
 
   // The outcome of the newest run in a word; "" while it goes on.
@@ -236,6 +251,7 @@ class Model {
   take(measured) {
     if (!measured) return;
     ++this.version;
+    ++this.news;
     this.measured = measured;
     // What was heard since is newer.
     const heard = this.suspensions;
@@ -305,4 +321,25 @@ function date(ms) {
 // A log's text without what steers terminals.
 function plain(text) {
   return text.replace(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]/g, "").replace(/\r\n?/g, "\n").replace(/[\x00-\x08\x0b-\x1f\x7f]/g, "");
+}
+
+// A text that comes piece by piece, as plain() would have it in one: what of a piece has only begun
+// (a sequence, a line's end) is held until the rest of it comes.
+class LogText {
+  constructor() { this.held = ""; }
+
+  take(piece) {
+    const text = this.held + piece;
+    const begun = text.search(/\r?(?:\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?)?)?$/);
+    // What is longer is none that ends.
+    const cut = text.length - begun > 4096 ? text.length : begun;
+    this.held = text.slice(cut);
+    return plain(text.slice(0, cut));
+  }
+
+  rest() {
+    const text = this.held;
+    this.held = "";
+    return plain(text);
+  }
 }

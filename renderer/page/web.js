@@ -255,15 +255,16 @@ class Session {
     const place = `job=${job.id}&attempt=${job.attempt || 1}`;
     const dialog = open_dialog(`Log of ${job.element}`, h("p", { class: "row" }, h("label", null, follow, " stay at the end"), h("a", { href: this.url("log.txt?" + place), target: "_blank", rel: "noreferrer" }, "as a text"), state), pre, job.log ? h("p", null, h("code", { class: "path" }, job.log)) : null);
     const source = new EventSource(this.url("log?" + place));
-    const text = document.createTextNode("");
+    const text = document.createTextNode(""), pieces = new LogText();
     pre.append(text);
     source.onmessage = message => {
-      text.appendData(plain(JSON.parse(message.data)));
+      text.appendData(pieces.take(JSON.parse(message.data)));
       if (text.length > 400000) { text.deleteData(0, text.length - 300000); say_text(state, "only the end is shown"); }
       if (follow.checked) pre.scrollTop = pre.scrollHeight;
     };
     source.addEventListener("over", message => {
       source.close();
+      text.appendData(pieces.rest());
       const error = JSON.parse(message.data);
       say_text(state, error ? `its rest can't be had: ${error}` : "ended");
     });

@@ -5,16 +5,14 @@
 //   GET  /                            the page; with ?token= the cookie is set
 //   GET  /page.js /page.css
 //   GET  /sessions                    JSON (sessions.h)
-//   GET  /s/ID/events[?from=CURSOR]   server-sent: lists of events (digest.h) whose id is the
-//   cursor
-//                                     of the next record; `status`, `caught` (all that there is now
-//                                     was sent), `over`
+//   GET  /s/ID/events[?from=CURSOR]   server-sent: lists of events (digest.h), with the next
+//                                     record's cursor as their id; `status`, `caught` (all that
+//                                     there is now was sent), `over`
 //   GET  /s/ID/digest                 JSON: the events of all of a session (session_digest.h)
 //   GET  /s/ID/measured               JSON (measured.h)
 //   GET  /s/ID/why?element=NAME       JSON (reasons.h); one at a time, each for 20 s at most
-//   GET  /s/ID/log?job=N&attempt=N[&from=BYTE]   server-sent: pieces of a job's log as JSON
-//   strings,
-//                                     whose id is the next byte's; `over`
+//   GET  /s/ID/log?job=N&attempt=N[&from=BYTE]   server-sent: pieces of a job's log, JSON strings
+//                                     with the next byte's place as their id; `over`
 //   GET  /s/ID/log.txt?job=N&attempt=N           what there is of it, as a text
 //   POST /s/ID/steer                  JSON: {command, element, prompt, choice, number}
 //

@@ -12,6 +12,18 @@ namespace sluice::renderer {
 
 namespace {
 constexpr std::size_t kTargets = 10;
+
+// What a file says that others may have damaged: "" where it says something else than a text.
+std::string text_of(const nlohmann::json& from, const char* name) {
+  const auto found = from.find(name);
+  return found != from.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::int64_t number_of(const nlohmann::json& from, const char* name) {
+  const auto found = from.find(name);
+  return found != from.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
 }  // namespace
 
 std::string SessionList::json() {
@@ -27,11 +39,11 @@ std::string SessionList::json() {
     const auto described = nlohmann::json::parse(text ? *text : "", nullptr, false);
     if (!described.is_object()) continue;
     const bool alive = paths->lives();
-    const std::string state = described.value("state", "");
+    const std::string state = text_of(described, "state");
     nlohmann::json one = {{"id", id},
-                          {"project", described.value("project", "")},
-                          {"verb", described.value("verb", "")},
-                          {"started", described.value("started", std::int64_t{0})},
+                          {"project", text_of(described, "project")},
+                          {"verb", text_of(described, "verb")},
+                          {"started", number_of(described, "started")},
                           // One that says it is active and isn't alive was killed.
                           {"state", !alive && state == "active" ? "dead" : state},
                           {"alive", alive}};

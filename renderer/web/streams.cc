@@ -9,10 +9,10 @@
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/try.h"
 #include "renderer/page/digest.h"
 #include "renderer/web/event_stream.h"
-#include "wire/record_file.h"
 #include "wire/record_json.h"
 
 namespace sluice::renderer {
@@ -148,20 +148,26 @@ bool RecordStream::idle(const Write& write) {
 
 Result<FoundJob> find_job(const wire::SessionPaths& paths, std::uint64_t id,
                           std::uint32_t attempt) {
-  std::optional<FoundJob> found;
-  TRY(wire::read_records(paths, 1, [&](std::string_view packed) {
+  const Error none = {"web", "no-job", fmt::format("There is no job {} there", id), {}, {}};
+  if (!path_exists(paths.record_log())) return tl::unexpected<Error>(none);
+  FoundJob found;
+  AppendLogReader& records = found.records.emplace(TRY(AppendLogReader::open(paths.record_log())));
+  bool there = false;
+  while (true) {
+    const std::string_view packed = TRY(records.next());
+    if (packed.empty()) break;
     // Most records needn't be decoded.
     const bool started = packed.find("job.started") != packed.npos;
-    if (!started && packed.find("job.finished") == packed.npos) return true;
+    if (!started && packed.find("job.finished") == packed.npos) continue;
     const auto event = wire::decode_event(packed);
-    if (!event || !event->job || event->job->id != id || event->job->attempt != attempt)
-      return true;
-    if (event->type == "job.started") found = FoundJob{*event->job, false};
-    if (event->type == "job.finished") found = FoundJob{*event->job, true};
-    return true;
-  }));
-  if (!found) return fail("web", "no-job", fmt::format("There is no job {} there", id));
-  return *found;
+    if (!event || !event->job || event->job->id != id || event->job->attempt != attempt) continue;
+    if (event->type != "job.started" && event->type != "job.finished") continue;
+    there = true;
+    found.job = *event->job;
+    found.ended = event->type == "job.finished";
+  }
+  if (!there) return tl::unexpected<Error>(none);
+  return found;
 }
 
 Result<UniqueFd> open_log(const std::string& path) {
@@ -264,14 +270,16 @@ bool LogStream::end(const std::string& error, const Write& write) {
 
 bool LogStream::has_ended() {
   if (found_.ended || watch_->paths.over()) return true;
-  if (!records_) {
+  auto& records = found_.records;
+  if (!records) {
     auto opened = AppendLogReader::open(watch_->paths.record_log());
     if (!opened) return false;
-    records_.emplace(std::move(*opened));
+    records.emplace(std::move(*opened));
   }
   while (true) {
-    const auto record = records_->next();
-    if (!record) records_.reset();
+    const auto record = records->next();
+    // What was half written by a broker that was killed: it is read again.
+    if (!record) records.reset();
     if (!record || record->empty()) return false;
     if (record->find("job.finished") == record->npos) continue;
     const auto event = wire::decode_event(*record);

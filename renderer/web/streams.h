@@ -46,8 +46,9 @@ class RecordStream {
 struct FoundJob {
   wire::JobSection job;
   bool ended = false;
+  std::optional<AppendLogReader> records;  // at the first one that wasn't looked at
 };
-// Error "web"/"no-job".
+// Reads all of the session's records. Errors: "web"/"no-job", and those of AppendLogReader.
 Result<FoundJob> find_job(const wire::SessionPaths& paths, std::uint64_t id, std::uint32_t attempt);
 
 // The log of a job from a byte on, to its end: from its file, or, of a job that runs elsewhere,
@@ -71,7 +72,6 @@ class LogStream {
   UniqueFd file_;
   std::shared_ptr<LogFeed> feed_;
   std::string held_;  // the beginning of a character
-  std::optional<AppendLogReader> records_;
   Duration said_{};
 };
 

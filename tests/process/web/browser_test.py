@@ -63,6 +63,29 @@ return { counts: model.counts(), path: model.critical().steps.map(step => [step.
   average: measured.load.average, suspended: measured.suspended, runners: measured.runners.map(each => [each[0], each[2]]), shown: document.querySelector(".counts").textContent, failures: model.failures().map(job => job.element), wrong };
 """
 
+# A log's text in three pieces, wherever it is cut, is the text as a whole.
+PIECES = """
+const text = "a\\x1b[1;31mred\\x1b[0m\\r\\nb\\x1b]0;title\\x07c\\x1b]8;;x\\x1b\\\\d\\re\\x1bMf\\r";
+const wrong = [];
+for (let i = 0; i <= text.length; ++i) {
+  for (let j = i; j <= text.length; ++j) {
+    const log = new LogText();
+    if (log.take(text.slice(0, i)) + log.take(text.slice(i, j)) + log.take(text.slice(j)) + log.rest() !== plain(text)) wrong.push([i, j]);
+  }
+}
+return [plain(text), wrong, new LogText().take("\\x1b]" + "x".repeat(5000)).length];
+"""
+# An attempt that was lost with its runner, as a digest has it, and what is counted before and after.
+LOST = """
+const model = new Model();
+for (const event of [{ k: "run", at: 1, elements: [["a.bst", "manual", "buildable", "", ""]] }, { k: "start", at: 2, job: 1, attempt: 1, e: "a.bst", a: "build" }]) model.apply(event);
+const running = model.counts();
+model.apply({ k: "status", at: 3 });
+const kept = model.counts() === running;
+model.apply({ k: "done", at: 9, from: 5, ms: 4, job: 1, attempt: 2, e: "a.bst", a: "build", outcome: "success" });
+return [running.running, kept, model.counts().running, model.counts().built, [...model.jobs.values()].map(job => [job.outcome, job.ms])];
+"""
+
 
 class InBrowser(WebTest):
     @classmethod
@@ -211,6 +234,8 @@ class InBrowser(WebTest):
         self.assertEqual(browser.run("return [...document.querySelectorAll('.failure')].map(each => each.textContent.includes('onerror=window.hacked'))"), [True])
         self.check_numbers(browser, session)
         self.check_page(browser)
+        self.assertEqual(browser.run(PIECES), ["ared\nbcd\nef\n", [], 5000])
+        self.assertEqual(browser.run(LOST), [1, True, 0, 1, [["lost", 3], ["success", 4]]])
         browser.click(".failure .name")
         browser.wait("return document.querySelector('dialog[open]')")
         self.check_page(browser)

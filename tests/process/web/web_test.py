@@ -126,6 +126,14 @@ class Web(WebTest):
         self.serve("--read-only")
         self.assertEqual(self.steer(self.sessions()[-1], command="suspend")[0], 403)
         self.assertTrue(json.loads(self.ask("GET", "/sessions")[2])["readonly"])
+        # A description that was damaged says nothing, and keeps no other one from being listed.
+        other, damaged = self.sessions()[-1], "20200101-000000-000-0000"
+        self.write(os.path.join(self.session_directory(damaged), "session.json"), '{"project": [], "verb": {}, "started": "x", "state": 7}')
+        status, _, text = self.ask("GET", "/sessions")
+        self.assertEqual(status, 200)
+        listed = {each["id"]: each for each in json.loads(text)["sessions"]}
+        self.assertEqual(listed[other]["verb"], "build")
+        self.assertEqual([listed[damaged][name] for name in ("project", "verb", "started", "state", "alive")], ["", "", 0, "", False])
 
     def test_mistakes(self):
         self.assertEqual(self.sluice("web", "no-such-session", cwd=self.at, status=None).code, 1)
