@@ -16,6 +16,7 @@ namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kMostWait = std::chrono::seconds(10);
+constexpr std::string_view kBadRecords = "bad-records";
 
 // What a message costs in memory.
 std::size_t weight(const Message& message) {
@@ -54,14 +55,29 @@ void Delivery::work() {
       if (end_) return;
       todo = std::exchange(todo_, nullptr);
     }
-    Status done = destination_.deliver(*todo);
+    std::vector<LeftOut> left_out;
+    Status done = deliver(*todo, left_out);
     {
       const std::lock_guard lock(mutex_);
       result_ = std::move(done);
+      left_out_ = std::move(left_out);
     }
     const std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);
   }
+}
+
+// One message that is refused for what it is keeps no other one back.
+Status Delivery::deliver(const std::vector<Message>& batch, std::vector<LeftOut>& left_out) {
+  Status done = destination_.deliver(batch);
+  if (done || done.error().reason != kBadRecords) return done;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    Status one = batch.size() == 1 ? done : destination_.deliver({batch[i]});
+    if (one) continue;
+    if (one.error().reason != kBadRecords) return one;
+    left_out.push_back({i, one.error()});
+  }
+  return {};
 }
 
 void Delivery::add(Message message) {
@@ -126,9 +142,11 @@ void Delivery::take_result() {
   std::uint64_t count = 0;
   (void)!::read(wake_.get(), &count, sizeof count);
   std::optional<Status> result;
+  std::vector<LeftOut> left_out;
   {
     const std::lock_guard lock(mutex_);
     result = std::exchange(result_, std::nullopt);
+    left_out.swap(left_out_);
   }
   if (!result) return;
   if (!*result) {
@@ -146,6 +164,8 @@ void Delivery::take_result() {
     });
     return;
   }
+  // Of a batch that is tried again this is said when it was.
+  for (const LeftOut& one : left_out) callbacks_.on_left_out(batch_[one.index], one.error);
   wait_ = {};
   if (std::exchange(failing_, false)) callbacks_.on_recovered();
   for (const Message& message : batch_) bytes_ -= weight(message);

@@ -30,6 +30,8 @@ class Delivery {
     std::function<void(const Error& error, std::optional<Duration> wait)> on_failed;
     // What had failed was delivered.
     std::function<void()> on_recovered;
+    // The message is refused for what it is, and isn't delivered.
+    std::function<void(const Message& message, const Error& error)> on_left_out;
   };
   static Result<std::unique_ptr<Delivery>> create(wire::Reactor& reactor, Destination& destination,
                                                   Callbacks callbacks);
@@ -55,6 +57,11 @@ class Delivery {
   void hand_over();
   void take_result();
   void work();
+  struct LeftOut {
+    std::size_t index = 0;  // in the batch
+    Error error;
+  };
+  Status deliver(const std::vector<Message>& batch, std::vector<LeftOut>& left_out);
 
   wire::Reactor& reactor_;
   Destination& destination_;
@@ -76,6 +83,7 @@ class Delivery {
   std::condition_variable work_;
   const std::vector<Message>* todo_ = nullptr;
   std::optional<Status> result_;
+  std::vector<LeftOut> left_out_;
   bool end_ = false;
 };
 

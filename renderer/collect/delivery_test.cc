@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -21,13 +22,17 @@ class Flaky final : public Destination {
     const std::lock_guard lock(mutex);
     ++calls;
     if (!refusal.empty()) return fail("collect", refusal, "no");
+    for (const Message& message : batch) {
+      if (bad.contains(message.cursor)) return fail("collect", "bad-records", "no such thing");
+    }
     for (const Message& message : batch) taken.push_back(message.cursor);
     return {};
   }
   std::size_t most_messages() const override { return 3; }
 
   std::mutex mutex;
-  std::string refusal;  // the reason
+  std::string refusal;          // the reason
+  std::set<std::uint64_t> bad;  // cursors
   int calls = 0;
   std::vector<std::uint64_t> taken;
 };
@@ -46,6 +51,7 @@ struct World {
   std::map<std::string, std::uint64_t> delivered;
   int failures = 0, recovered = 0;
   bool ended = false;
+  std::vector<std::uint64_t> left_out;
   std::unique_ptr<Delivery> delivery;
 
   World() {
@@ -60,6 +66,10 @@ struct World {
       ended = !wait;
     };
     callbacks.on_recovered = [this] { ++recovered; };
+    callbacks.on_left_out = [this](const Message& message, const Error& error) {
+      CHECK(error.message == "no such thing");
+      left_out.push_back(message.cursor);
+    };
     delivery = Delivery::create(reactor, flaky, std::move(callbacks)).value();
   }
 
@@ -134,4 +144,15 @@ TEST_CASE("what is refused for good ends it") {
   world.reactor.run_once(20ms);
   CHECK(world.flaky.calls == 1);
   CHECK(world.delivered.empty());
+}
+
+TEST_CASE("a record that is refused for what it is is left out, and keeps no other one back") {
+  World world;
+  world.flaky.bad = {1, 4, 6};
+  for (std::uint64_t cursor = 1; cursor <= 7; ++cursor) world.delivery->add(message(cursor));
+  world.until([&] { return world.delivery->idle(); });
+  CHECK(world.flaky.taken == std::vector<std::uint64_t>{2, 3, 5, 7});
+  CHECK(world.left_out == std::vector<std::uint64_t>{1, 4, 6});
+  CHECK(world.delivered["s"] == 7);
+  CHECK(world.failures == 0);
 }

@@ -44,7 +44,8 @@ class Destination {
   // No more records of this session come.
   virtual void forget(const std::string& /*session*/) {}
   // Returns when the other side has all of them, as far as its protocol lets that be known. Error
-  // "unavailable": it is tried again, later; any other is the collector's end.
+  // "unavailable": it is tried again, later; "bad-records": each of them is tried by itself, and
+  // left out when it is refused again; any other is the collector's end.
   virtual Status deliver(const std::vector<Message>& batch) = 0;
 
   // Of a batch.

@@ -23,8 +23,9 @@ std::size_t receive(char* data, std::size_t size, std::size_t count, void* user)
   return size * count;
 }
 
-bool may_help(long status) {
-  return status == 408 || status == 425 || status == 429 || status >= 500;
+const char* reason_of(long status) {
+  if (status == 408 || status == 425 || status == 429 || status >= 500) return "unavailable";
+  return status == 400 || status == 413 || status == 422 ? "bad-records" : "refused";
 }
 
 }  // namespace
@@ -96,8 +97,7 @@ Result<std::string> HttpPost::post(std::string_view body) {
   if (status >= 200 && status < 300) return answer;
   std::string said = clean(valid_utf8(answer));
   limit_text(said, kMostSaid);
-  return fail("collect", may_help(status) ? "unavailable" : "refused",
-              fmt::format("{} answers {}: {}", place, status, said));
+  return fail("collect", reason_of(status), fmt::format("{} answers {}: {}", place, status, said));
 }
 
 Result<std::vector<std::string>> read_headers(const std::string& file) {

@@ -24,7 +24,8 @@ class HttpPost {
   ~HttpPost();
 
   // Gives the answer's body (its first MiB). Errors, of the domain "collect": "unavailable" when
-  // another try may help (no connection, no answer in time, 408, 425, 429, 5xx), else "refused".
+  // another try may help (no connection, no answer in time, 408, 425, 429, 5xx), "bad-records" when
+  // it is the body that isn't taken (400, 413, 422), else "refused".
   Result<std::string> post(std::string_view body);
 
  private:

@@ -89,7 +89,11 @@ class Service {
         {[this](const std::string& session, std::uint64_t cursor) { delivered(session, cursor); },
          [this] { room(); },
          [this](const Error& error, std::optional<Duration> wait) { failed(error, wait); },
-         [this] { say(fmt::format("{} takes records again", kind_.name)); }}));
+         [this] { say(fmt::format("{} takes records again", kind_.name)); },
+         [](const Message& message, const Error& error) {
+           say(fmt::format("record {} of session {} is left out: {}", message.cursor,
+                           message.session, error.message));
+         }}));
     context_ = std::make_unique<wire::Context>();
     renderer::Watch::Settings settings;
     settings.session = session_;

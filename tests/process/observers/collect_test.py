@@ -343,6 +343,25 @@ class CollectTest(Gates, SluiceTest):
         self.sluice("collect", "loki", end.url, "--session", session, "--cursor-file", file, cwd=self.at)
         self.assertEqual(len(end.posts), posts)
 
+    def test_a_record_that_is_refused_keeps_no_other_one_back(self):
+        self.sluice("build", "quick.bst", cwd=self.at)
+        session = self.sessions()[-1]
+        count = len(self.session_log(session))
+
+        def take(_, body):
+            for stream in body["streams"]:
+                for _, line in stream["values"]:
+                    if json.loads(line)["cursor"] in (2, count):
+                        raise ValueError("entry too far behind")
+
+        end = HttpEnd(take, (204, b""))
+        self.addCleanup(end.go_away)
+        done = self.sluice("collect", "loki", end.url, "--session", session, cwd=self.at)
+        got = [json.loads(line)["cursor"] for _, body in end.posts for stream in body["streams"] for _, line in stream["values"]]
+        self.assertEqual(sorted(got), [cursor for cursor in range(1, count + 1) if cursor not in (2, count)])
+        for cursor in (2, count):
+            self.assertRegex(done.stderr, "record %d of session %s is left out: .* answers 400: .*entry too far behind" % (cursor, session))
+
     def test_notifications(self):
         """By what stands on the PATH as notify-send: how it is shown is its business."""
         out = os.path.join(self.directory, "notified")
