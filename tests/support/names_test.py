@@ -83,7 +83,6 @@ OTHER_MEANINGS = {
         ("cli/history_json.cc", "failed"): "a field of `session summary --json`",
         ("renderer/calm_lines.cc", "failed"): "how a run has ended",
         ("renderer/metrics/figures.cc", None): "values of labels",
-        ("renderer/tally.cc", None): "words of a summary",
         ("scheduler/session_model.cc", "cached"): "where what an element needs came from",
         ("scheduler/session_model.cc", "failed"): "a reason of errors",
         ("wire/", None): "fields",
