@@ -384,7 +384,8 @@ TEST_CASE("transfers are gathered, what is cached isn't said") {
   CHECK(lines_of(settings, events) ==
         "↓ 40 pulled  p0.bst, p1.bst, p2.bst, …\n"
         "↓ 10 pulled  p40.bst, p41.bst, p42.bst, …\n"
-        "✔ build succeeded in 21s: 50 pulled, 750 cached\n");
+        "✔ build succeeded in 21s: 50 pulled, 750 cached\n"
+        "  slowest: p0.bst (pull) 12s, f0.bst (fetch) 12s, c0.bst (pull) 12s\n");
   settings.pen.unicode = false;
   CHECK(lines_of(settings, {started(), finished_job("größe.bst")}) == "ok gr??e.bst  12s\n");
   settings.quiet = true;
