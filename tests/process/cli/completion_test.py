@@ -63,7 +63,7 @@ CASES = [
 ]
 # Words that Sluice offers and bst doesn't have.
 OWN = {
-    "query ", "why ", "collect ", "log ", "metrics ", "report ", "trace ", "web ", "explain ", "sbom ", "diff ", "--check ", "session ", "runner ", "store ", "--listen ", "--advertise ", "--join-files ", "--join-expires ", "--allow-skew ", "--jobserver ", "--no-jobserver ", "--json-log ", "--style ", "--quiet ", "--session ", "--detach ",
+    "query ", "why ", "collect ", "log ", "metrics ", "report ", "trace ", "web ", "explain ", "sbom ", "diff ", "--check ", "--json ", "session ", "runner ", "store ", "--listen ", "--advertise ", "--join-files ", "--join-expires ", "--allow-skew ", "--jobserver ", "--no-jobserver ", "--json-log ", "--style ", "--quiet ", "--session ", "--detach ",
 }
 
 

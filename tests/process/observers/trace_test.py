@@ -153,7 +153,7 @@ class TraceTest(Gates, SluiceTest):
         self.assertIn("answers 503", self.sluice("trace", "--otlp", end.url, cwd=self.at, status=1).stderr)
 
     def test_wrong_use(self):
-        self.assertIn("There is no session", self.sluice("trace", cwd=self.at, status=1).stderr)
+        self.assertIn("There was no session yet", self.sluice("trace", cwd=self.at, status=1).stderr)
         self.assertIn("There is no session 'x'", self.sluice("trace", "x", cwd=self.at, status=1).stderr)
         self.assertIn("--format", self.sluice("trace", "--format", "x", cwd=self.at, status=2).stderr)
         self.sluice("build", "b.bst", cwd=self.at)
