@@ -144,7 +144,7 @@ TEST_CASE("a summary says how the run went and what it cost") {
   const std::string text = summary_text(history, 0, failures);
   for (const char* part :
        {"Session 20261122-120000-000-0000 of small\n", "build app.bst", "failure, after 8.0s",
-        "3: 1 built, 1 failed, 1 not reached", "0 % of 1 artifacts were not built",
+        "3: 1 failed, 1 built, 1 not reached", "0 % of 1 artifacts were not built",
         "6.5s of 8.0s (81 %)", "1.1 of 4 busy on average, 2 at most",
         "64M at most, build libs/a.bst", "6.5s  build bad.bst\n",
         "runner on here: 3 jobs, 1 failed", "  build bad.bst: Command failed\n"}) {
