@@ -36,6 +36,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import shlex
 import shutil
@@ -342,6 +343,15 @@ class SluiceTest(unittest.TestCase):
         return result
 
     # ---- Conditions
+
+    def screen(self, terminal, columns=80, rows=24):
+        """What a person sees: the bytes until now, on an emulated terminal that fails on escapes that it doesn't know."""
+        done = subprocess.run([self.program("vt100"), str(columns), str(rows)], input=terminal.stdout.encode(), stdout=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        return done.stdout.decode()
+
+    def wait_seen(self, terminal, pattern, **size):
+        return self.wait_until(lambda: re.search(pattern, self.screen(terminal, **size)), "%r on the screen" % pattern)
 
     def wait_until(self, condition, what="the condition", timeout=None):
         """Polls until condition() is true and returns what it gave; fails at the deadline."""

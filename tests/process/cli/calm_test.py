@@ -4,7 +4,6 @@ pipes and systems that run builds get instead."""
 import os
 import re
 import signal
-import subprocess
 import sys
 import termios
 
@@ -30,15 +29,6 @@ class Calm(Gates, SluiceTest):
 
     def building(self, *elements, columns=80, rows=24, env=None):
         return self.start("--builders", "3", "build", *elements, cwd=self.at, pty=True, columns=columns, rows=rows, env=env)
-
-    def screen(self, terminal, columns=80, rows=24):
-        """What a person sees: the bytes until now, on an emulated terminal that fails on escapes that it doesn't know."""
-        done = subprocess.run([self.program("vt100"), str(columns), str(rows)], input=terminal.stdout.encode(), stdout=subprocess.PIPE, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout.decode())
-        return done.stdout.decode()
-
-    def wait_seen(self, terminal, pattern, **size):
-        return self.wait_until(lambda: re.search(pattern, self.screen(terminal, **size)), "%r on the screen" % pattern)
 
     def wait_unseen(self, terminal, pattern, **size):
         return self.wait_until(lambda: not re.search(pattern, self.screen(terminal, **size)), "no %r on the screen" % pattern)

@@ -84,16 +84,16 @@ class Past(Gates, SluiceTest):
         self.assertIn(": " + ", ".join(re.search("Elements +[0-9]+: (.*)", text).group(1).split(", ")) + ".\n", end)
 
         # On a terminal the status area is there, made of the records.
-        replay = self.start("session", "replay", "--style", "tty", "--max-pause", "1s", "--speed", "2", id, cwd=self.at, pty=True)
+        replay = self.start("session", "replay", "--style", "tty", "--max-pause", "1s", "--speed", "0.2", id, cwd=self.at, pty=True)
         self.assertEqual(replay.wait(), 0, replay)
         self.assertIn("Built", replay.stdout)
         # Keys hold it, and end it.
         replay = self.start("session", "replay", "--style", "calm", "--speed", "0.01", id, cwd=self.at, pty=True)
-        self.wait_until(lambda: "+/- speed (0.01x)" in replay.stdout, "the keys")
+        self.wait_seen(replay, re.escape("+/- speed (0.01x)"))
         replay.write(" ")
-        self.wait_until(lambda: "paused" in replay.stdout, "it to be held")
+        self.wait_seen(replay, "paused")
         replay.write("+")
-        self.wait_until(lambda: "0.02x" in replay.stdout, "it to be faster")
+        self.wait_seen(replay, re.escape("+/- speed (0.02x)"))
         replay.write("q")
         self.assertEqual(replay.wait(), 0, replay)
 
