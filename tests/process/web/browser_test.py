@@ -223,7 +223,7 @@ class InBrowser(WebTest):
 
     def report(self, session):
         page = os.path.join(self.directory, "report.html")
-        self.sluice("report", session, "--output", page, cwd=self.at)
+        self.sluice("report", session, "--output", page, cwd=self.at, timeout=240)
         return page
 
     def test_a_hostile_session_is_texts(self):
