@@ -52,7 +52,8 @@ void Watch::look() {
     const auto paths = wire::SessionPaths::of(id);
     if (!paths) continue;
     if (dead_.contains(id) ? paths->over() : !wanted(*paths)) {
-      known[id] = true;
+      // One without a log may be just being made: nobody listens yet, and nobody has its lock.
+      if (path_exists(paths->record_log())) known[id] = true;
       continue;
     }
     // One that is just being made has no sockets and no log: it is looked at again.

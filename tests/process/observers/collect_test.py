@@ -367,7 +367,8 @@ class CollectTest(Gates, SluiceTest):
         out = os.path.join(self.directory, "notified")
         self.write("bin/notify-send", "#!/bin/sh\nfor i; do echo \"$i\"; done >> %s\n" % out, 0o755)
         env = {"PATH": os.path.join(self.directory, "bin") + ":" + self.env["PATH"]}
-        self.start("collect", "notify", "--after", "0", cwd=self.at, env=env)
+        # A collector that is slow to start may find the session there already.
+        self.start("collect", "notify", "--after", "0", "--from", "start", cwd=self.at, env=env)
         build = self.start("--style", "tty", "build", "bad.bst", cwd=self.at, pty=True)
         self.wait_until(lambda: os.path.exists(out) and "waits for an answer" in open(out, encoding="utf-8").read(), "the question")
         build.write("quit\n")
