@@ -1,10 +1,10 @@
 // The calm style's area, lines and frames, one case at a time; a whole session is in
 // session_test.cc.
-#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "base/workflow.h"
+#include "project/test_directory.h"
 #include "renderer/calm_area.h"
 #include "renderer/ci.h"
 #include "renderer/heartbeat.h"
@@ -456,10 +456,9 @@ TEST_CASE("GitHub: an element's log is a group, and nothing of it is a command")
 
 TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
   // What isn't there has no place.
-  char made[] = "/tmp/sluice-ci-XXXXXX";
-  REQUIRE(::mkdtemp(made) != nullptr);
-  const std::string directory = made;
-  REQUIRE(write_file_atomic(directory + "/x,y.bst", "kind: stack\n"));
+  const project::TestDirectory made;
+  const std::string directory = made.str();
+  made.write("x,y.bst", "kind: stack\n");
   auto bad = finished_job("bad.bst", "failure");
   bad["text"] = "Command\nfailed 100%";
   json error{{"v", 1},
@@ -520,7 +519,6 @@ TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
   CHECK(large->size() < 1 << 20);
   CHECK(large->find("ylast\n") != std::string::npos);
   ::unlink(name);
-  std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("GitLab: an element's log is a section of its own") {

@@ -8,7 +8,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
+#include "base/fd.h"
+#include "project/test_directory.h"
 #include "renderer/collect/destination.h"
 #include "renderer/collect/sockets.h"
 
@@ -43,9 +44,8 @@ TEST_CASE("a record that is too long for a line of Loki's is there without its l
 }
 
 TEST_CASE("a peer that only talks, and never ends the connection, is given up in time") {
-  char name[] = "/tmp/sluice-talker-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::string path = std::string(name) + "/socket";
+  const project::TestDirectory directory;
+  const std::string path = directory / "socket";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
@@ -64,7 +64,6 @@ TEST_CASE("a peer that only talks, and never ends the connection, is given up in
   talker.join();
   REQUIRE_FALSE(sent);
   CHECK(sent.error().reason == "unavailable");
-  (void)remove_tree(name);
 }
 
 }  // namespace
