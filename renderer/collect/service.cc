@@ -54,7 +54,8 @@ meanwhile.
   --help, --version
 
 Status: 0 when the session has ended, or SIGTERM or SIGINT came; 1 when the
-destination refuses what is sent; 2 wrong usage; 3 when the session has died.
+destination refuses what is sent, or a record was left out; 2 wrong usage; 3 when
+the session has died.
 )";
 
 void say(std::string_view text) {
@@ -90,9 +91,8 @@ class Service {
          [this] { room(); },
          [this](const Error& error, std::optional<Duration> wait) { failed(error, wait); },
          [this] { say(fmt::format("{} takes records again", kind_.name)); },
-         [](const Message& message, const Error& error) {
-           say(fmt::format("record {} of session {} is left out: {}", message.cursor,
-                           message.session, error.message));
+         [this](const Message& message, const Error& error) {
+           left_out(message.session, message.cursor, error);
          }}));
     context_ = std::make_unique<wire::Context>();
     renderer::Watch::Settings settings;
@@ -156,9 +156,7 @@ class Service {
     Session& session = sessions_[id];
     const std::uint64_t cursor = ++session.at;
     const auto event = wire::decode_event(packed);
-    if (!event)
-      say(fmt::format("record {} of session {} is left out: {}", cursor, id,
-                      event.error().message));
+    if (!event) left_out(id, cursor, event.error());
     std::optional<Message> message;
     const bool wanted = event && this->wanted(event->type);
     if (event && (kind_.needs_past || wanted)) message = destination_->encode({packed, *event});
@@ -181,6 +179,12 @@ class Service {
       if (::fnmatch(pattern.c_str(), type.c_str(), 0) == 0) return true;
     }
     return false;
+  }
+
+  // Others go on; that not all came through is told by the status at the end.
+  void left_out(const std::string& id, std::uint64_t cursor, const Error& error) {
+    say(fmt::format("record {} of session {} is left out: {}", cursor, id, error.message));
+    status_ = kFailed;
   }
 
   void delivered(const std::string& id, std::uint64_t cursor) {

@@ -356,7 +356,7 @@ class CollectTest(Gates, SluiceTest):
 
         end = HttpEnd(take, (204, b""))
         self.addCleanup(end.go_away)
-        done = self.sluice("collect", "loki", end.url, "--session", session, cwd=self.at)
+        done = self.sluice("collect", "loki", end.url, "--session", session, cwd=self.at, status=1)
         got = [json.loads(line)["cursor"] for _, body in end.posts for stream in body["streams"] for _, line in stream["values"]]
         self.assertEqual(sorted(got), [cursor for cursor in range(1, count + 1) if cursor not in (2, count)])
         for cursor in (2, count):
