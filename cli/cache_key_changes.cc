@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/json.h"
 
 namespace sluice::cli {
@@ -167,8 +168,8 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 Result<std::vector<Change>> compare_key_inputs(std::string_view before_text,
                                                std::string_view after_text,
                                                const model::ElementBody& now) {
-  const Json before = Json::parse(before_text, nullptr, false);
-  const Json after = Json::parse(after_text, nullptr, false);
+  const Json before = parse_json(before_text);
+  const Json after = parse_json(after_text);
   if (!before.is_object() || !after.is_object())
     return fail("app", "bad-key-inputs", "What a key was made of can't be read");
   std::vector<Change> changes;

@@ -88,17 +88,17 @@ TEST_CASE("Maps and lines") {
   CHECK(changed_lines({"config", "", "a", "a\n"}) == Lines{"- a", "+ a"});
 }
 
-TEST_CASE("What is nested without end is compared as a whole") {
-  std::string before = "1";
-  std::string after = "2";
-  for (int i = 0; i < 5'000; ++i) {
-    before = "[" + before + "]";
-    after = "[" + after + "]";
-  }
-  const auto changes =
-      compare_key_inputs("{\"public\":" + before + "}", "{\"public\":" + after + "}", {});
+TEST_CASE("What is nested deeply is compared as a whole, and what is without end isn't") {
+  const auto nested = [](int depth, char value) {
+    return "{\"public\":" + std::string(depth, '[') + value + std::string(depth, ']') + "}";
+  };
+  const auto changes = compare_key_inputs(nested(499, '1'), nested(499, '2'), {});
   REQUIRE(changes);
   CHECK(changes->size() == 1);
+  // Deeper than what BuildStream loads of a project.
+  for (const int depth : {500, 5'000'000})
+    CHECK(compare_key_inputs(nested(depth, '1'), nested(depth, '2'), {}).error().reason ==
+          "bad-key-inputs");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/identity.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "base/utc.h"
@@ -186,7 +187,7 @@ Status say_join_files(Invocation& invocation, const wire::SessionPaths& paths,
 
 Result<wire::JoinTicket> read_join_file(const std::string& path) {
   const std::string text = TRY(read_file(path));
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse_json(text);
   if (!json.is_object() || !json.contains("sluice-join"))
     return fail("join", "bad-join", fmt::format("{} is no join file", path));
   if (const auto version = json.find("sluice-join"); *version != kJoinVersion) {

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace sluice::cli {
 
 Result<std::string> on_one_line(const std::string& path, const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   if (!json.is_object() || !json.contains("sluice-join"))
     return fail("join", "bad-join", fmt::format("{} is no join file", path));
   return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);

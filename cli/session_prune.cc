@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "wire/session.h"
 
 namespace sluice::cli {
@@ -54,7 +55,7 @@ UniqueFd lock_finished(const std::string& state) {
 bool died(const std::string& state) {
   const auto text = read_file(state + "/session.json");
   if (!text) return false;
-  const auto description = nlohmann::json::parse(*text, nullptr, false);
+  const auto description = parse_json(*text);
   return description.is_object() && description.value("state", nlohmann::json()) == "active";
 }
 

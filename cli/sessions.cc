@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/try.h"
 #include "cli/place.h"
 #include "wire/follow.h"
@@ -44,7 +45,7 @@ bool read_session(const std::string& id, SessionInfo& info) {
   info.paths = std::move(*paths);
   const auto text = read_file(info.paths.state + "/session.json");
   if (!text) return false;
-  const auto description = nlohmann::json::parse(*text, nullptr, false);
+  const auto description = parse_json(*text);
   if (!description.is_object()) return false;
   take(description, "project", info.project);
   take(description, "verb", info.verb);

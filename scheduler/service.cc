@@ -15,6 +15,7 @@
 
 #include "base/append_log.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/occurrences.h"
 #include "base/try.h"
@@ -61,7 +62,7 @@ constexpr Duration kAsksAgain = seconds(5);
 std::string session_verb(const wire::SessionPaths& paths) {
   const auto text = read_file(paths.state + "/session.json");
   if (!text) return {};
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  const auto json = parse_json(*text);
   if (!json.is_object() || !json.contains("verb") || !json["verb"].is_string()) return {};
   return json["verb"].get<std::string>();
 }
@@ -584,9 +585,14 @@ void Service::status() {
   if (!status_due_ && now - last_status_ < seconds(1)) return;
   status_due_ = false;
   last_status_ = now;
-  live_->publish("status/", [this] { return core_->pack_status(StatusOf::kShown); });
+  std::optional<Narrator::Common> common;
+  const auto pack = [&](StatusOf of) {
+    if (!common) common = core_->status_common();
+    return core_->pack_status(of, *common);
+  };
+  live_->publish("status/", [&] { return pack(StatusOf::kShown); });
   if (live_->wanted_below("status/", kLines))
-    live_->publish(kLines, [this] { return core_->pack_status(StatusOf::kLines); });
+    live_->publish(kLines, [&] { return pack(StatusOf::kLines); });
 }
 
 void Service::full_status() {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/try.h"
 #include "renderer/collect/destination.h"
 #include "renderer/collect/http_post.h"
@@ -22,7 +23,7 @@ constexpr std::size_t kMostLine = std::size_t{256} << 10;
 // are in the field "left_out".
 std::string shortened(const std::string& line) {
   using Json = nlohmann::ordered_json;
-  Json record = Json::parse(line, nullptr, false);
+  Json record = parse_json<Json>(line);
   if (!record.is_object()) return line;
   Json left_out = Json::array();
   const auto text = [&] { return record.dump(-1, ' ', false, Json::error_handler_t::replace); };

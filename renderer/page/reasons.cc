@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/try.h"
 
@@ -18,7 +19,7 @@ Result<std::string> reasons_json(const std::string& session, const std::string& 
   tool.silence = patience;  // it says all at once
   tool.max_output = std::size_t{64} << 20;
   const ToolRun run = TRY(run_tool(tool, stop));
-  const auto json = nlohmann::json::parse(run.output, nullptr, false);
+  const auto json = parse_json(run.output);
   if (run.status != 0 || run.cut || !json.is_object() || !json.contains("elements")) {
     std::string said = clean(run.errors);
     limit_text(said, 2000);

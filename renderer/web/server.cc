@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/try.h"
 #include "renderer/page/measured.h"
 #include "renderer/page/page.h"
@@ -350,7 +351,7 @@ class Web final : public WebServer {
   void steer(const Request& req, Response& res) {
     const auto paths = known_session(req.matches[1]);
     if (!paths) return answer(res, paths.error());
-    const auto asked = nlohmann::json::parse(req.body, nullptr, false);
+    const auto asked = parse_json(req.body);
     const auto command =
         asked.is_object() ? steering(asked) : fail("web", "bad-request", "That is no JSON map");
     if (!command) return answer(res, 400, command.error().message + "\n");

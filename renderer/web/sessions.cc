@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/try.h"
 
 namespace sluice::renderer {
@@ -36,7 +37,7 @@ std::string SessionList::json() {
     const auto paths = wire::SessionPaths::of(id);
     if (!paths) continue;
     const auto text = read_file(paths->state + "/session.json");
-    const auto described = nlohmann::json::parse(text ? *text : "", nullptr, false);
+    const auto described = parse_json(text ? *text : "");
     if (!described.is_object()) continue;
     const bool alive = paths->lives();
     const std::string state = text_of(described, "state");

@@ -11,6 +11,7 @@
 #include "base/credentials.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "wire/helper.h"
@@ -147,7 +148,7 @@ Status Registry::authorize(const std::string& challenges) {
   wanted.file = file;
   wanted.max_bytes = kMaxToken;
   CHECK(ask(wanted, url, ""));
-  const auto answer = nlohmann::json::parse(TRY(read_file(file)), nullptr, false);
+  const auto answer = parse_json(TRY(read_file(file)));
   token_.clear();
   for (const char* name : {"token", "access_token"}) {
     if (token_.empty() && answer.is_object() && answer.contains(name) && answer[name].is_string())

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/try.h"
@@ -197,7 +198,7 @@ class Image {
     const std::string headers = TRY(registry.get(wanted));
     Manifest result{TRY(read_file(wanted.file)), {}};
     result.digest = "sha256:" + sha256_hex(result.text);
-    const Json json = Json::parse(result.text, nullptr, false);
+    const Json json = parse_json(result.text);
     const auto bad = [&](std::string_view what) {
       return error("bad-manifest", what, shown(result.text));
     };
@@ -255,7 +256,7 @@ class Image {
   }
 
   Result<std::vector<Layer>> layers_of(const std::string& text) const {
-    const Json json = Json::parse(text, nullptr, false);
+    const Json json = parse_json(text);
     if (!json.is_object() || !json.contains("layers") || !json["layers"].is_array())
       return error("bad-manifest", "The manifest has no layers", shown(text));
     std::vector<Layer> layers;

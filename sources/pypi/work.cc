@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/truth.h"
 #include "base/try.h"
 #include "sources/indexed_file.h"
@@ -82,7 +83,7 @@ Result<std::optional<Found>> track(const model::Source& source, Surroundings& su
   };
   const std::string text =
       TRY(read_index(source, surroundings, {url}, {"Accept: application/vnd.pypi.simple.v1+json"}));
-  const Json index = Json::parse(text, nullptr, false);
+  const Json index = parse_json(text);
   if (index.is_discarded()) return broken("is no JSON");
   const auto files = index.is_object() ? index.find("files") : index.end();
   if (!index.is_object() || files == index.end() || !files->is_array())
