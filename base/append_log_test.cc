@@ -3,25 +3,17 @@
 #include <fstream>
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
 #include "base/file.h"
+#include "tests/support/test_directory.h"
 
 using sluice::AppendLog;
 using sluice::AppendLogReader;
+using sluice::TestDirectory;
 
 namespace {
-
-struct Scratch {
-  std::string path;
-  Scratch() {
-    char name[] = "/tmp/sluice-log-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Scratch() { (void)sluice::remove_tree(path); }
-};
 
 std::vector<std::string> records_of(const std::string& file, std::uint64_t* cut = nullptr) {
   std::vector<std::string> seen;
@@ -35,8 +27,8 @@ std::vector<std::string> records_of(const std::string& file, std::uint64_t* cut 
 }  // namespace
 
 TEST_CASE("a log gives back what was appended, in order") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   {
     auto log = AppendLog::open(file, {});
     REQUIRE(log.has_value());
@@ -72,8 +64,8 @@ TEST_CASE("a log gives back what was appended, in order") {
 }
 
 TEST_CASE("records that follow each other are read together") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   auto log = AppendLog::open(file, {});
   REQUIRE(log.has_value());
   std::vector<std::string> written;
@@ -102,8 +94,8 @@ TEST_CASE("records that follow each other are read together") {
 }
 
 TEST_CASE("a tail torn at any byte is cut off and the log goes on") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   {
     auto log = AppendLog::open(file, {});
     REQUIRE(log->append_batch({"first", "second"}, nullptr).has_value());
@@ -121,8 +113,8 @@ TEST_CASE("a tail torn at any byte is cut off and the log goes on") {
 }
 
 TEST_CASE("a last record whose bytes changed is cut off") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   { REQUIRE(AppendLog::open(file, {})->append_batch({"first", "second"}, nullptr).has_value()); }
   std::string bytes = sluice::read_file(file).value();
   bytes.back() ^= 1;
@@ -133,8 +125,8 @@ TEST_CASE("a last record whose bytes changed is cut off") {
 }
 
 TEST_CASE("a log that is damaged anywhere before its last record is neither cut nor used") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   {
     REQUIRE(
         AppendLog::open(file, {})->append_batch({"first", "second", "third"}, nullptr).has_value());
@@ -153,8 +145,8 @@ TEST_CASE("a log that is damaged anywhere before its last record is neither cut 
 }
 
 TEST_CASE("what a loss of power leaves is cut off: a tail of zeros") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   { REQUIRE(AppendLog::open(file, {})->append("first").has_value()); }
   const std::string whole = sluice::read_file(file).value();
   REQUIRE(sluice::write_file_atomic(file, whole + std::string(4096, '\0')).has_value());
@@ -164,8 +156,8 @@ TEST_CASE("what a loss of power leaves is cut off: a tail of zeros") {
 }
 
 TEST_CASE("a file that is no log is left alone") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   REQUIRE(sluice::write_file_atomic(file, "somebody's notes").has_value());
   const auto log = AppendLog::open(file, {});
   REQUIRE_FALSE(log.has_value());
@@ -174,8 +166,8 @@ TEST_CASE("a file that is no log is left alone") {
 }
 
 TEST_CASE("a log is read while it is written, and after") {
-  Scratch scratch;
-  const std::string file = scratch.path + "/log";
+  const TestDirectory scratch;
+  const std::string file = scratch / "log";
   CHECK_FALSE(AppendLogReader::open(file).has_value());
   auto log = AppendLog::open(file, {});
   REQUIRE(log.has_value());

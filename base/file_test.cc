@@ -7,12 +7,13 @@
 
 #include "base/paths.h"
 #include "base/sha256.h"
+#include "tests/support/test_directory.h"
 
 using namespace sluice;
 
 TEST_CASE("remove_tree does not follow symbolic links and opens closed directories") {
-  char name[] = "/tmp/sluice-file-XXXXXX";
-  const std::string root = ::mkdtemp(name);
+  const TestDirectory directory;
+  const std::string& root = directory.str();
   REQUIRE(make_directories(root + "/outside").has_value());
   REQUIRE(write_file_atomic(root + "/outside/kept", "x").has_value());
   REQUIRE(make_directories(root + "/tree/a/b").has_value());
@@ -40,6 +41,11 @@ TEST_CASE("sha256 keeps its midstate in a copy") {
   prefix.update("d");
   CHECK(copy.hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(prefix.hex() == sha256_hex("abd"));
+}
+
+TEST_CASE("a file's URL has no character that ends or divides one") {
+  CHECK(file_url("far", "/logs/a b#c?d%e.log") == "file://far/logs/a%20b%23c%3Fd%25e.log");
+  CHECK(file_url("far", "/ü/c++@1,2=~.log") == "file://far/%C3%BC/c++@1,2=~.log");
 }
 
 TEST_CASE("paths as Python's os.path has them") {

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include <fmt/format.h>
+
 namespace sluice {
 
 std::string normalize(std::string_view path) {
@@ -46,6 +48,20 @@ std::string join(std::string_view first, std::string_view second) {
   if (!joined.ends_with('/')) joined += '/';
   joined += second;
   return joined;
+}
+
+std::string file_url(std::string_view host, std::string_view path) {
+  std::string url = fmt::format("file://{}", host);
+  for (const char c : path) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("/-._~+@,=").find(c) != std::string_view::npos;
+    if (plain) {
+      url += c;
+    } else {
+      url += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return url;
 }
 
 }  // namespace sluice

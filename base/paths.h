@@ -1,4 +1,4 @@
-// Paths as text, by Python's rules (os.path), which reach into names and keys.
+// Paths as text: by Python's rules (os.path), which reach into names and keys, and as URLs.
 #pragma once
 
 #include <string>
@@ -12,5 +12,8 @@ std::string normalize(std::string_view path);
 std::string parent(std::string_view path);
 // os.path.join of two.
 std::string join(std::string_view first, std::string_view second);
+
+// The URL of a host's file, given by its absolute path: file://HOST/PATH (RFC 8089).
+std::string file_url(std::string_view host, std::string_view path);
 
 }  // namespace sluice

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include <sys/ioctl.h>
+
 #include <langinfo.h>
 #include <locale.h>
 
@@ -60,6 +62,18 @@ std::string_view lines_by_environment() {
   if (variable("GITHUB_ACTIONS") == "true") return "github";
   if (variable("GITLAB_CI") == "true") return "gitlab";
   return "plain";
+}
+
+std::size_t terminal_columns() {
+  const std::string_view text = variable("COLUMNS");
+  std::size_t columns = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
+  if (error == std::errc() && end == text.data() + text.size() && columns > 0) return columns;
+  for (const int fd : {1, 2}) {
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  }
+  return 80;
 }
 
 }  // namespace sluice

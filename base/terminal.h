@@ -1,7 +1,8 @@
-// What the environment says of the terminal that is written to, and of who reads it. Nothing here
-// asks the terminal itself. One thread.
+// What the environment says of the terminal that is written to, and of who reads it. The terminal
+// itself is asked for its size alone. One thread.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace sluice {
@@ -29,5 +30,9 @@ bool progress_by_environment();
 // The style of lines that go to no terminal, as the system that runs the build wants them: github
 // (GITHUB_ACTIONS=true), gitlab (GITLAB_CI=true), else plain.
 std::string_view lines_by_environment();
+
+// How wide what is printed may be: $COLUMNS, else the terminal that the standard output or the
+// standard error leads to, else 80.
+std::size_t terminal_columns();
 
 }  // namespace sluice

@@ -18,7 +18,7 @@ class Environment {
   explicit Environment(const Values& values) {
     for (const char* name : {"NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "TERM_PROGRAM",
                              "TERM_FEATURES", "VTE_VERSION", "WT_SESSION", "ConEmuANSI", "LC_ALL",
-                             "LC_CTYPE", "LANG", "GITHUB_ACTIONS", "GITLAB_CI"}) {
+                             "LC_CTYPE", "LANG", "GITHUB_ACTIONS", "GITLAB_CI", "COLUMNS"}) {
       const char* value = std::getenv(name);
       before_.emplace_back(name, value == nullptr ? "" : value);
       ::unsetenv(name);
@@ -111,6 +111,18 @@ TEST_CASE("who runs a build decides what its lines look like") {
   }
   const Environment environment(Values{});
   CHECK(lines_by_environment() == "plain");
+}
+
+TEST_CASE("columns are the environment's, where it says a number") {
+  {
+    const Environment environment(Values{{"COLUMNS", "123"}});
+    CHECK(terminal_columns() == 123);
+  }
+  for (const char* senseless : {"", "0", "-4", "80x", "99999999999999999999999"}) {
+    const Environment environment(Values{{"COLUMNS", senseless}});
+    CHECK(terminal_columns() < 100000);
+    CHECK(terminal_columns() > 0);
+  }
 }
 
 }  // namespace sluice

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <clocale>
 #include <cmath>
-#include <cstdlib>
 #include <cwchar>
-
-#include <sys/ioctl.h>
 
 #include <fmt/format.h>
 
@@ -300,20 +296,6 @@ TimeFields time_fields(std::optional<std::int64_t> elapsed) {
 std::string time_code(std::optional<std::int64_t> elapsed) {
   const TimeFields fields = time_fields(elapsed);
   return fields.hours + ":" + fields.minutes + ":" + fields.seconds;
-}
-
-std::size_t terminal_columns() {
-  if (const char* given = std::getenv("COLUMNS")) {
-    const std::string_view text = given;
-    std::size_t columns = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
-    if (error == std::errc() && end == text.data() + text.size() && columns > 0) return columns;
-  }
-  for (const int fd : {1, 2}) {
-    winsize size{};
-    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  }
-  return 80;
 }
 
 std::string pretty_size(std::uint64_t bytes) {

@@ -66,9 +66,6 @@ std::string time_code(std::optional<std::int64_t> elapsed);
 std::string brief_time(std::int64_t elapsed);
 // The same in words: "12 seconds", "3 minutes 5 seconds", "2 hours 7 minutes".
 std::string spoken_time(std::int64_t elapsed);
-// How wide what is printed may be: $COLUMNS, else the terminal that the standard output or the
-// standard error leads to, else 80.
-std::size_t terminal_columns();
 
 // An error as BuildStream prints the one that ends a command: a blank line, its
 // text, its detail indented.

@@ -97,20 +97,6 @@ TEST_CASE("words in lines") {
   CHECK(wrap("日本 日本", 8) == Lines{"日本", "日本"});
 }
 
-TEST_CASE("columns are the environment's, where it says a number") {
-  const char* before = std::getenv("COLUMNS");
-  const std::string kept = before == nullptr ? "" : before;
-  ::setenv("COLUMNS", "123", 1);
-  CHECK(terminal_columns() == 123);
-  for (const char* senseless : {"", "0", "-4", "80x", "99999999999999999999999"}) {
-    ::setenv("COLUMNS", senseless, 1);
-    CHECK(terminal_columns() < 100000);
-    CHECK(terminal_columns() > 0);
-  }
-  ::unsetenv("COLUMNS");
-  if (before != nullptr) ::setenv("COLUMNS", kept.c_str(), 1);
-}
-
 TEST_CASE("an error without a session as text") {
   Error error{
       "load", "missing-file", "There is no \"x\"", "Look\nelsewhere", {"project.conf", 3, 4}};

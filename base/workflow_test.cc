@@ -1,10 +1,9 @@
 #include "base/workflow.h"
 
-#include <cstdlib>
-
 #include <catch2/catch.hpp>
 
 #include "base/file.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice {
 
@@ -27,9 +26,8 @@ TEST_CASE("commands are stopped around what could be one, and around nothing els
 }
 
 TEST_CASE("an error's annotation names the file as the workspace has it") {
-  char name[] = "/tmp/sluice-workflow-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::string top = name;
+  const TestDirectory directory;
+  const std::string& top = directory.str();
   REQUIRE(make_directories(top + "/project/elements/deep"));
   REQUIRE(write_file_atomic(top + "/project/elements/a.bst", "kind: x\n"));
   Error error{"load", "invalid-data", "Unexpected key: b", "Look", {"elements/a.bst", 3, 2}};
@@ -43,7 +41,6 @@ TEST_CASE("an error's annotation names the file as the workspace has it") {
         "::error file=other.bst%3Ax.bst::Unexpected key: b\n");
   error.provenance = {};
   CHECK(workflow_error(error, "", top, top) == "::error::Unexpected key: b\n");
-  (void)remove_tree(top);
 }
 
 }  // namespace sluice

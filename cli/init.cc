@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/paths.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include "base/try.h"
 #include "cli/commands.h"

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/suggest.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include "cli/help.h"
 #include "cli/option_parser.h"

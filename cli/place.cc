@@ -5,6 +5,7 @@
 #include "base/credentials.h"
 #include "base/excerpt.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "base/text.h"
 
 namespace sluice::cli {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/paths.h"
 #include "base/text.h"
 
 namespace sluice::renderer {
@@ -56,19 +57,7 @@ std::string clean_line(std::string_view text) {
 
 std::string file_url(std::string_view path) {
   static const std::string kHost = host_name();
-  std::string out = "file://" + kHost;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                       (byte >= '0' && byte <= '9') ||
-                       std::string_view("/-._~+@,=").find(c) != std::string_view::npos;
-    if (plain) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", byte);
-    }
-  }
-  return out;
+  return sluice::file_url(kHost, path);
 }
 
 }  // namespace sluice::renderer

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+#include "base/paths.h"
 #include "base/sha256.h"
 
 namespace sluice::trace {
@@ -121,15 +123,8 @@ std::string run_id(const wire::SessionSection& session, std::uint32_t run) {
   return fmt::format("{}/{}", session.id, run);
 }
 
-std::string file_url(const wire::JobSection& job) {
-  if (job.log_file.empty()) return {};
-  std::string url = "file://" + job.host;
-  for (const char c : job.log_file) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("/-._~").find(c) != std::string_view::npos;
-    url += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return url;
+std::string log_url(const wire::JobSection& job) {
+  return job.log_file.empty() ? std::string() : file_url(job.host, job.log_file);
 }
 
 Json links_of(const wire::SessionSection& session, const std::vector<JobName>& needs) {
@@ -168,7 +163,7 @@ std::string otlp_job(const wire::SessionSection& session, const JobSpan& job) {
       .text("cicd.pipeline.task.name", name)
       .text("cicd.pipeline.task.run.id", fmt::format("{}.{}", job.job.id, job.job.attempt))
       .text("cicd.pipeline.task.type", job.job.action == "build" ? "build" : "")
-      .text("cicd.pipeline.task.run.url.full", file_url(job.job))
+      .text("cicd.pipeline.task.run.url.full", log_url(job.job))
       .text("cicd.pipeline.task.run.result", task_result(job.outcome))
       .text("cicd.worker.id", job.job.runner)
       .text("cicd.worker.name", job.job.host)
@@ -271,7 +266,7 @@ std::string otlp_endpoint(std::string url) {
 }
 
 std::string otlp_complaint(std::string_view answer) {
-  const Json parsed = Json::parse(answer, nullptr, false);
+  const Json parsed = parse_json<Json>(answer);
   if (!parsed.is_object()) return {};
   const auto partial = parsed.find("partialSuccess");
   if (partial == parsed.end() || !partial->is_object()) return {};
