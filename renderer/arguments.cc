@@ -40,6 +40,11 @@ Result<Arguments> Arguments::read(const std::vector<std::string>& given,
   return out;
 }
 
+Status Arguments::no_words() const {
+  if (words_.empty()) return {};
+  return fail("app", "usage", fmt::format("'{}': there are only options", words_[0]));
+}
+
 std::string Arguments::text(std::string_view name, std::string_view otherwise) const {
   const auto found = values_.find(std::string(name));
   return found == values_.end() ? std::string(otherwise) : found->second.back();

@@ -21,6 +21,8 @@ class Arguments {
                                 const std::vector<std::string_view>& flags);
 
   const std::vector<std::string>& words() const { return words_; }
+  // Error "app"/"usage": there are some.
+  Status no_words() const;
   bool has(std::string_view name) const { return values_.contains(std::string(name)); }
   // The last value; `otherwise` when it wasn't given.
   std::string text(std::string_view name, std::string_view otherwise = {}) const;

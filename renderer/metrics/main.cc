@@ -231,8 +231,7 @@ class Service {
 };
 
 Status serve(const renderer::Arguments& arguments) {
-  if (!arguments.words().empty())
-    return fail("app", "usage", fmt::format("'{}': there are only options", arguments.words()[0]));
+  CHECK(arguments.no_words());
   if (!arguments.has("--listen") && !arguments.has("--textfile")) {
     if (!arguments.has("--session"))
       return fail("app", "usage", "one of --session, --listen and --textfile is needed");

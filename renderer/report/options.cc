@@ -1,29 +1,20 @@
 #include "renderer/report/options.h"
 
-#include <map>
-
-#include <fmt/format.h>
+#include "base/try.h"
+#include "renderer/arguments.h"
 
 namespace sluice::renderer {
 
 Result<ReportOptions> parse_report_options(const std::vector<std::string>& arguments) {
+  const Arguments given = TRY(
+      Arguments::read(arguments, {"--session", "--compare", "--output"}, {"--help", "--version"}));
+  CHECK(given.no_words());
   ReportOptions out;
-  const std::map<std::string, std::string*> valued = {
-      {"--session", &out.session}, {"--compare", &out.compare}, {"--output", &out.output}};
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& name = arguments[i];
-    if (name == "--help" || name == "-h") {
-      out.help = true;
-    } else if (name == "--version") {
-      out.version = true;
-    } else if (const auto found = valued.find(name); found == valued.end()) {
-      return fail("app", "usage", fmt::format("unknown option '{}'", name));
-    } else if (++i == arguments.size()) {
-      return fail("app", "usage", fmt::format("{} needs a value", name));
-    } else {
-      *found->second = arguments[i];
-    }
-  }
+  out.session = given.text("--session");
+  out.compare = given.text("--compare");
+  out.output = given.text("--output");
+  out.help = given.has("--help");
+  out.version = given.has("--version");
   if (out.session.empty() && !out.help && !out.version)
     return fail("app", "usage", "--session is missing");
   return out;

@@ -122,8 +122,7 @@ Status make(const renderer::Arguments& arguments) {
   const std::string format = arguments.text("--format", "chrome");
   if (format != "chrome" && format != "otlp")
     return fail("app", "usage", fmt::format("--format: '{}' is none of chrome, otlp", format));
-  if (!arguments.words().empty())
-    return fail("app", "usage", fmt::format("'{}': there are only options", arguments.words()[0]));
+  CHECK(arguments.no_words());
   if (!arguments.has("--session")) return fail("app", "usage", "--session ID is missing");
   for (const char* other : {"--format", "--output"}) {
     if (arguments.has("--otlp") && arguments.has(other))

@@ -1,36 +1,21 @@
 #include "renderer/web/options.h"
 
-#include <charconv>
-
-#include <fmt/format.h>
+#include "base/try.h"
+#include "renderer/arguments.h"
 
 namespace sluice::renderer {
 
 Result<WebOptions> parse_web_options(const std::vector<std::string>& arguments) {
+  const Arguments given = TRY(Arguments::read(arguments, {"--session", "--port"},
+                                              {"--no-open", "--read-only", "--help", "--version"}));
+  CHECK(given.no_words());
   WebOptions out;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& name = arguments[i];
-    if (name == "--help" || name == "-h") {
-      out.help = true;
-    } else if (name == "--version") {
-      out.version = true;
-    } else if (name == "--no-open") {
-      out.open = false;
-    } else if (name == "--read-only") {
-      out.read_only = true;
-    } else if (name != "--session" && name != "--port") {
-      return fail("app", "usage", fmt::format("unknown option '{}'", name));
-    } else if (++i == arguments.size()) {
-      return fail("app", "usage", fmt::format("{} needs a value", name));
-    } else if (name == "--session") {
-      out.session = arguments[i];
-    } else {
-      const std::string& text = arguments[i];
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.port);
-      if (error != std::errc() || end != text.data() + text.size())
-        return fail("app", "usage", fmt::format("--port: '{}' is no port", text));
-    }
-  }
+  out.session = given.text("--session");
+  out.port = static_cast<std::uint16_t>(TRY(given.number("--port", 0, 0, 65535)));
+  out.open = !given.has("--no-open");
+  out.read_only = given.has("--read-only");
+  out.help = given.has("--help");
+  out.version = given.has("--version");
   return out;
 }
 
