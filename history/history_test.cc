@@ -3,9 +3,12 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/append_log.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "history/measures.h"
+#include "history/outline.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::history {
 
@@ -39,7 +42,21 @@ class Story {
       event["run"] = {
           {"number", run_}, {"verb", verb_}, {"elapsed", static_cast<std::int64_t>(at * kSecond)}};
     const auto bytes = json::to_msgpack(event);
-    REQUIRE(gatherer_.add({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    records_.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    REQUIRE(gatherer_.add(records_.back()));
+  }
+
+  // The same, found out of the log alone.
+  Outline outline(bool over = true) const {
+    const TestDirectory directory;
+    wire::SessionPaths paths;
+    paths.state = directory.str();
+    auto log = AppendLog::open(paths.record_log(), {});
+    REQUIRE(log);
+    for (const std::string& record : records_) REQUIRE(log->append(record));
+    auto outline = history::outline(paths, over);
+    REQUIRE(outline);
+    return *outline;
   }
 
   // `elements`: name, state, indices of dependencies.
@@ -115,6 +132,7 @@ class Story {
 
  private:
   Gatherer gatherer_;
+  std::vector<std::string> records_;
   int run_ = 0;
   std::string verb_;
   std::map<std::pair<int, int>, double> started_;
@@ -378,6 +396,68 @@ TEST_CASE("history: steps of jobs, when they are wanted") {
   CHECK(history.jobs[0].steps[0].level == "success");
   CHECK(history.jobs[0].steps[1].ended == 0);
   CHECK(history.pauses.empty());
+}
+
+TEST_CASE(
+    "history: what messages of jobs say of their run counts, whether steps are wanted or not") {
+  const bool steps = GENERATE(false, true);
+  Story story({.steps = steps});
+  story.run(0, {{"a.bst", "buildable", {}}}, {"a.bst"});
+  story.start(1, 1, "build", "a.bst");
+  json said{{"level", "start"}, {"text", "Running commands"}};
+  said["element"] = Story::element("a.bst", "buildable");
+  said["job"] = story.job(1, 1, "build", "runner");
+  said["limits"] = {{"builders", 5}, {"fetchers", 6}};
+  said["queues"] = json::array({{{"name", "Build"},
+                                 {"waiting", 0},
+                                 {"active", 1},
+                                 {"processed", 0},
+                                 {"skipped", 3},
+                                 {"failed", 0}}});
+  story.say(7, "job.message", said);
+  // A message may be the first that is heard of a run.
+  said["run"] = {{"number", 2}, {"verb", "push"}, {"elapsed", kSecond}};
+  const History before = story.history(false);
+  CHECK(before.newest == Story::moment(7));
+  CHECK(before.runs[0].duration == 7 * kSecond);
+  CHECK(before.runs[0].builders == 5);
+  REQUIRE(before.runs[0].queues.size() == 1);
+  CHECK(before.runs[0].queues[0].skipped == 3);
+  said.erase("job");
+  story.say(8, "job.message", said);
+  const History& history = story.history(false);
+  CHECK(history.records == 5);
+  CHECK(history.malformed == 0);
+  REQUIRE(history.runs.size() == 2);
+  CHECK(history.runs[1].verb == "push");
+  CHECK(history.jobs[0].steps.size() == (steps ? 1 : 0));
+}
+
+TEST_CASE("history: the outline of a session says what its history does") {
+  Story story;
+  CHECK(story.outline(false).outcome == story.history(false).outcome());
+  story.run(0, {{"a.bst", "buildable", {}}}, {"a.bst"});
+  story.start(1, 1, "build", "a.bst");
+  CHECK(story.outline(false).outcome.empty());
+  CHECK(story.outline().outcome == "died");
+  story.finish(2, 1, "build", "a.bst");
+  story.end_run(2, "success");
+  CHECK(story.outline(false).outcome == "success");
+  // Killed before it said that its second run had started.
+  story.say(3, "message",
+            {{"level", "info"}, {"run", {{"number", 2}, {"verb", "push"}, {"elapsed", 0}}}});
+  const Outline died = story.outline();
+  CHECK(died.outcome == "died");
+  CHECK(died.outcome == story.history().outcome());
+  CHECK(died.runs == 2);
+  CHECK(died.verb == "push");
+  CHECK(died.targets.empty());
+  CHECK(died.ended == Story::moment(3));
+  // What comes late of the first run is no end of the second.
+  story.say(4, "run.finished",
+            {{"outcome", "failure"}, {"run", {{"number", 1}, {"verb", "build"}, {"elapsed", 0}}}});
+  CHECK(story.outline().outcome == "died");
+  CHECK(story.history().outcome() == "died");
 }
 
 TEST_CASE("history: records of older sessions have no plan, and what isn't known is left open") {

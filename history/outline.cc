@@ -35,9 +35,10 @@ class Tracer {
       out_.duration = std::max(out_.duration, number_at(session, "elapsed"));
       if (out_.verb.empty()) out_.verb = text_at(session, "verb");
     }
-    if (type == "run.started") {
+    const bool of_last_run = note_run(record);
+    if (type == "run.started" && of_last_run) {
       run_started(record);
-    } else if (type == "run.finished") {
+    } else if (type == "run.finished" && of_last_run) {
       outcome_ = text_at(record, "outcome");
     } else if (type == "session.ended") {
       ended_ = true;
@@ -61,11 +62,21 @@ class Tracer {
   }
 
  private:
-  void run_started(const wire::Value& record) {
+  // Whether a record is of the last run, which it may be the first to tell of (as in a history).
+  bool note_run(const wire::Value& record) {
+    const auto run = record.find("run");
+    if (!run.valid() || !run.is_map()) return false;
+    const std::int64_t number = number_at(run, "number");
+    if (number <= number_) return number != 0 && number == number_;
+    number_ = number;
     ++out_.runs;
     outcome_.clear();
-    if (const auto run = record.find("run"); run.valid() && run.is_map())
-      out_.verb = text_at(run, "verb");
+    out_.verb = text_at(run, "verb");
+    out_.targets.clear();
+    return true;
+  }
+
+  void run_started(const wire::Value& record) {
     out_.targets.clear();
     const auto heading = record.find("heading");
     if (!heading.valid() || !heading.is_map()) return;
@@ -78,7 +89,8 @@ class Tracer {
   }
 
   Outline& out_;
-  std::string outcome_;  // of the last run that has ended
+  std::int64_t number_ = 0;  // of the last run
+  std::string outcome_;      // of that, when it has ended
   bool failed_ = false;
   bool ended_ = false;
 };
