@@ -3,9 +3,12 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/append_log.h"
 #include "renderer/page/digest.h"
 #include "renderer/page/measured.h"
+#include "renderer/page/session_digest.h"
 #include "renderer/report/options.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::renderer {
 namespace {
@@ -74,6 +77,47 @@ TEST_CASE("A log's end is cut at its front, other texts at their end") {
   CHECK(done["tail"].get<std::string>().ends_with("xlast"));
   CHECK(done["text"].get<std::string>().starts_with("firsty"));
   CHECK(done["text"].get<std::string>().size() == 2'000);
+}
+
+TEST_CASE("A page has no more of logs than there is room for, and none of it twice") {
+  const TestDirectory directory;
+  wire::SessionPaths paths;
+  paths.state = directory.str();
+  wire::Event end;
+  end.type = "run.finished";
+  end.time = 6'000'000'000;
+  end.failures.emplace();
+  {
+    auto log = AppendLog::open(paths.record_log(), {});
+    REQUIRE(log);
+    for (const std::uint64_t id : {1, 2, 3}) {
+      wire::Event failed = job_event("job.finished");
+      failed.job->id = id;
+      failed.job->log_file = "/logs/" + std::to_string(id);
+      failed.log_tail = std::string(id == 2 ? 70 : 50, 'x');
+      REQUIRE(log->append(wire::encode(failed)));
+      end.failures->push_back(
+          {*failed.element, *failed.job, "failure", "it failed", "", failed.log_tail});
+    }
+    // This one's end isn't in the log.
+    end.failures->push_back(end.failures->front());
+    end.failures->back().job.id = 4;
+    end.failures->back().job.log_file = "/logs/4";
+    REQUIRE(log->append(wire::encode(end)));
+  }
+  const auto digest = session_digest(paths, {}, 100);
+  REQUIRE(digest);
+  const Json events = Json::parse(*digest);
+  REQUIRE(events.size() == 4);
+  CHECK(events[0]["tail"] == std::string(50, 'x'));
+  const std::string left_out = events[1]["tail"];
+  CHECK(left_out.find("left out") != left_out.npos);
+  CHECK(left_out.ends_with(" /logs/2\n"));
+  CHECK(events[2]["tail"] == std::string(50, 'x'));
+  const Json& failures = events[3]["failures"];
+  REQUIRE(failures.size() == 4);
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(failures[i].contains("tail"));
+  CHECK(failures[3]["tail"].get<std::string>().ends_with(" /logs/4\n"));
 }
 
 TEST_CASE("A status has what runs, and prompts") {
