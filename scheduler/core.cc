@@ -374,7 +374,7 @@ bool Core::take_status_changed() {
   return std::exchange(status_seen_, version) != version;
 }
 
-std::string Core::pack_status(StatusOf of) {
+Narrator::Common Core::status_common() {
   // Builds elsewhere come on top of those here, unless somebody has set how many there are in all.
   Forecast::Slots slots{};
   if (model()->loaded) {
@@ -386,12 +386,12 @@ std::string Core::pack_status(StatusOf of) {
         slots[kBuilds] += runner->slots;
     }
   }
-  return narrator_.status(
-      of, {.cache = cache_,
-           .waiting = dispatcher_.waiting_text(),
-           .estimate = forecast_.estimate(*model(), changes_.version(), changes_.elapsed(), slots),
-           .builders = slots[static_cast<std::size_t>(Resource::kProcess)],
-           .time = clock_.wall_ns()});
+  return narrator_.common(
+      {.cache = cache_,
+       .waiting = dispatcher_.waiting_text(),
+       .estimate = forecast_.estimate(*model(), changes_.version(), changes_.elapsed(), slots),
+       .builders = slots[static_cast<std::size_t>(Resource::kProcess)],
+       .time = clock_.wall_ns()});
 }
 
 void Core::set_cache(wire::CacheSection cache) {

@@ -141,8 +141,12 @@ class Core final : private Effects {
   // Says what of running jobs somebody looks at; the runners that have them are told. It comes as
   // often as a status.
   void watch(const wire::Watch& wanted);
-  // Packs a `status/` event.
-  std::string pack_status(StatusOf of);
+  // Packs `status/` events. Several of one moment have all but the running jobs in common.
+  Narrator::Common status_common();
+  std::string pack_status(StatusOf of, const Narrator::Common& common) const {
+    return narrator_.status(of, common);
+  }
+  std::string pack_status(StatusOf of) { return pack_status(of, status_common()); }
   // Whether something of the status has changed since the last call.
   bool take_status_changed();
   void set_cache(wire::CacheSection cache);

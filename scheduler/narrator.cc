@@ -385,20 +385,23 @@ std::string Narrator::idle_part(const Now& now) const {
   return wire::pack_section("idle", idle);
 }
 
-std::string Narrator::status(StatusOf of, const Now& now) const {
-  const std::string parts[] = {
-      session_part(),
-      run_part(std::nullopt),
-      queues_part(),
-      active_part(of),
-      model()->run ? wire::pack_section("progress", model()->run->progress()) : std::string(),
-      now.estimate ? wire::pack_section("estimate", *now.estimate) : std::string(),
-      idle_part(now),
-      now.cache ? wire::pack_section("cache", *now.cache) : std::string(),
-      prompts_part(),
-      limits_part()};
-  return wire::pack_event({.type = "status", .time = now.time, .text = now.waiting},
-                          {std::begin(parts), std::end(parts)});
+Narrator::Common Narrator::common(Now now) const {
+  return {{session_part(), run_part(std::nullopt), queues_part()},
+          {model()->run ? wire::pack_section("progress", model()->run->progress()) : std::string(),
+           now.estimate ? wire::pack_section("estimate", *now.estimate) : std::string(),
+           idle_part(now), now.cache ? wire::pack_section("cache", *now.cache) : std::string(),
+           prompts_part(), limits_part()},
+          std::move(now.waiting),
+          now.time};
+}
+
+std::string Narrator::status(StatusOf of, const Common& common) const {
+  const std::string active = active_part(of);
+  std::vector<std::string_view> sections(common.before.begin(), common.before.end());
+  sections.push_back(active);
+  sections.insert(sections.end(), common.after.begin(), common.after.end());
+  return wire::pack_event({.type = "status", .time = common.time, .text = common.waiting},
+                          sections);
 }
 
 }  // namespace sluice::scheduler

@@ -61,8 +61,15 @@ class Narrator final : public Effects {
     std::uint32_t builders = 0;  // at once
     std::int64_t time = 0;
   };
+  // What statuses of one moment have in common, packed: all but the running jobs.
+  struct Common {
+    std::vector<std::string> before, after;  // sections: before and after `active`
+    std::string waiting;
+    std::int64_t time = 0;
+  };
+  Common common(Now now) const;
   // Packs a `status/` event.
-  std::string status(StatusOf of, const Now& now) const;
+  std::string status(StatusOf of, const Common& common) const;
   // Says what has become of a runner from elsewhere.
   void runner_is(const wire::EventHead& head, const wire::RunnerSection& runner) {
     publish(head, {wire::pack_section("runner", runner)});
