@@ -5,12 +5,18 @@ Each build runs in a session of its own from empty caches, started with `build -
 but those that are measured; these are attached before it starts, and stay. Measured is the processor time of the
 scheduler's threads from before the run to its end, and the run's time by its records. Rounds go through the variants
 in turn, forwards and backwards. `all_ratio` is the median of `all` to that of `none`; `worst_ratio` the one furthest from 1.
+
+With --instructions the scheduler runs in callgrind, and its instructions are counted rather than its time: neighbours on
+the same core, which cost time and which all onlookers are, change nothing about these. What the kernel does isn't counted.
+The scheduler takes far longer then, so that a run has some times as many statuses as it has really.
 """
 
 import contextlib
 import http.client
 import os
 import pty
+import re
+import shutil
 import signal
 import socket
 import statistics
@@ -53,6 +59,47 @@ def processor_time(pid):
     return total / 1e9
 
 
+SCHEDULER = "sluice-scheduler"
+
+
+class Counted:
+    """A copy of the measured programs whose scheduler runs in callgrind. Figures are millions of instructions."""
+
+    def __init__(self, work):
+        given = os.path.dirname(os.path.realpath(shutil.which(work.command[0])))
+        if not os.path.exists(os.path.join(given, SCHEDULER)):
+            sys.exit("bench: --instructions is for the programs of a build, which lie together: there is no %s in %s" % (SCHEDULER, given))
+        programs, libexec = work.join("counted", "bin"), work.join("counted", "libexec", "sluice")
+        shutil.copytree(given, programs, symlinks=True)
+        os.makedirs(libexec)
+        os.rename(os.path.join(programs, SCHEDULER), os.path.join(libexec, SCHEDULER))
+        self.counts = work.join("counted", "instructions")
+        with open(os.path.join(programs, SCHEDULER), "w", encoding="ascii") as file:
+            file.write('#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file=%s.%%p %s/%s "$@"\n' % (self.counts, libexec, SCHEDULER))
+        os.chmod(os.path.join(programs, SCHEDULER), 0o755)
+        work.command[0] = os.path.join(programs, "sluice")
+
+    @staticmethod
+    def control(action, pid):
+        subprocess.run(["callgrind_control", action, str(pid)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    def start(self, pid):
+        self.control("--zero", pid)
+        return 0
+
+    def read(self, pid):
+        self.control("--dump", pid)
+        with open("%s.%d.1" % (self.counts, pid), encoding="ascii", errors="replace") as file:
+            return sum(int(total) for total in re.findall(r"^totals: (\d+)", file.read(), re.MULTILINE)) / 1e6
+
+
+class Timed:
+    """The time that a scheduler's threads take."""
+
+    start = staticmethod(processor_time)
+    read = staticmethod(processor_time)
+
+
 def process_of(session, program):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -60,7 +107,7 @@ def process_of(session, program):
                 arguments = file.read().split(b"\0")
         except OSError:
             continue
-        if os.path.basename(arguments[0]).decode() == program and session.encode() in arguments:
+        if program in (os.path.basename(argument).decode(errors="replace") for argument in arguments) and session.encode() in arguments:
             return int(pid)
     sys.exit("bench: session %s has no %s" % (session, program))
 
@@ -183,14 +230,14 @@ class Onlookers:
             thread.join(DEADLINE)
 
 
-def one_build(work, project, variant, number):
+def one_build(work, project, variant, number, meter):
     environment = dict(work.home("home-%d" % number), TERM="xterm")
     session = work.run(environment, project, "session", "start")[1].strip()
     log = RecordLog(os.path.join(environment["XDG_STATE_HOME"], "sluice", "sessions", session, "records.log"))
-    scheduler = process_of(session, "sluice-scheduler")
+    scheduler = process_of(session, SCHEDULER)
     onlookers = Onlookers(VARIANTS[variant], session, environment, os.path.dirname(work.command[0]))
     try:
-        before = processor_time(scheduler)
+        before = meter.start(scheduler)
         work.run(environment, project, "--builders", 2, "build", "--session", session, "--detach", "all.bst")
 
         def finished():
@@ -199,7 +246,7 @@ def one_build(work, project, variant, number):
         (record,) = common.wait_for(finished, DEADLINE) or sys.exit("bench: waited in vain for the run's end")
         if record["outcome"] != "success":
             sys.exit("bench: the build ended in " + record["outcome"])
-        return processor_time(scheduler) - before, record["elapsed"] / 1e9
+        return meter.read(scheduler) - before, record["elapsed"] / 1e9
     finally:
         onlookers.close()
         work.run(environment, project, "session", "stop", session)
@@ -208,28 +255,32 @@ def one_build(work, project, variant, number):
 def main():
     parser = common.parser(__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--variants", default=",".join(VARIANTS), help="of these only, none among them: %(default)s")
+    parser.add_argument("--instructions", action="store_true", help="count the scheduler's instructions rather than its time")
     arguments = parser.parse_args()
     chosen = arguments.variants.split(",")
     if not set(chosen) <= set(VARIANTS) or "none" not in chosen or len(chosen) < 2:
         parser.error("--variants: none, and others of " + ", ".join(VARIANTS))
+    if arguments.instructions and shutil.which("callgrind_control") is None:
+        sys.exit("bench: --instructions needs valgrind")
     with common.Workplace(arguments.sluice) as work:
         project = work.join("project")
         make_project(project, elements=arguments.elements)
         print("ui: %d elements and their base, %d rounds, %s" % (arguments.elements, arguments.rounds, arguments.sluice), flush=True)
-        one_build(work, project, "none", 0)  # warms the page cache
+        meter, unit = (Counted(work), "million instructions") if arguments.instructions else (Timed, "s")
+        one_build(work, project, "none", 0, meter)  # warms the page cache
         cpu, wall = {v: [] for v in chosen}, {v: [] for v in chosen}
         number = 0
         for round_number in range(arguments.rounds):
             for variant in chosen if round_number % 2 == 0 else chosen[::-1]:
                 number += 1
-                seconds, took = one_build(work, project, variant, number)
+                seconds, took = one_build(work, project, variant, number, meter)
                 cpu[variant].append(seconds)
                 wall[variant].append(took)
         base = statistics.median(cpu["none"])
         ratios = {variant: statistics.median(cpu[variant]) / base for variant in chosen if variant != "none"}
         for variant in chosen:
-            print("%-8s scheduler: %s s, %.3f of none; run: %s s"
-                  % (variant, common.spread(cpu[variant], "%.4f"), ratios.get(variant, 1), common.spread(wall[variant])), flush=True)
+            print("%-8s scheduler: %s %s, %.3f of none; run: %s s"
+                  % (variant, common.spread(cpu[variant], "%.4f"), unit, ratios.get(variant, 1), common.spread(wall[variant])), flush=True)
         figures = {variant + "_ratio": ratios[variant] for variant in ("all",) if variant in ratios}
         common.close("ui", worst_ratio=max(ratios.values(), key=lambda ratio: abs(ratio - 1)), **figures,
                      elements=arguments.elements, rounds=arguments.rounds)
