@@ -353,6 +353,22 @@ class SluiceTest(unittest.TestCase):
     def wait_seen(self, terminal, pattern, **size):
         return self.wait_until(lambda: re.search(pattern, self.screen(terminal, **size)), "%r on the screen" % pattern)
 
+    def press_until(self, terminal, key, done, what):
+        """Presses a key until it has done what it shall: what is typed as soon as a question appears isn't taken, and the
+        command line hears of things at its own time. Not again at once: on a slow machine each press may still have its effect."""
+        again = time.monotonic()
+
+        def pressed_and_done():
+            nonlocal again
+            if done():
+                return True
+            if time.monotonic() >= again:
+                again = time.monotonic() + 1
+                terminal.write(key)
+            return False
+
+        self.wait_until(pressed_and_done, what)
+
     def wait_until(self, condition, what="the condition", timeout=None):
         """Polls until condition() is true and returns what it gave; fails at the deadline."""
         deadline = time.monotonic() + (TIMEOUT if timeout is None else timeout)
