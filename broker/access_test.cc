@@ -1,16 +1,13 @@
 // spec/access.md: what the broker takes from somebody who comes from elsewhere.
-#include <cstdlib>
 #include <filesystem>
-
-#include <unistd.h>
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "broker/control_link.h"
 #include "broker/enrolment.h"
 #include "broker/link_fakes.h"
 #include "broker/records_link.h"
+#include "tests/support/test_directory.h"
 #include "wire/events.h"
 #include "wire/session.h"
 
@@ -28,15 +25,6 @@ std::string user(std::string_view role, std::string name, bool enrols = false) {
   entry.enrols = enrols;
   return wire::user_id_of(entry);
 }
-
-struct Directory {
-  std::string path;
-  Directory() {
-    char name[] = "/tmp/sluice-broker-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Directory() { (void)remove_tree(path); }
-};
 
 struct Control {
   FakeClock clock;
@@ -67,10 +55,10 @@ struct Control {
 };
 
 struct Records {
-  Directory directory;
+  TestDirectory directory;
   FakeClock clock;
   FakeSocket socket;
-  RecordLog log{RecordLog::open(directory.path + "/log").value()};
+  RecordLog log{RecordLog::open(directory / "log").value()};
   RecordsLink link{log, {"s", 1}, socket.send(), RecordLog::OnRecord{}, clock};
 
   Records() { link.check_tickets_by(kSecret); }
@@ -175,8 +163,8 @@ TEST_CASE("an identity is worth nothing on another connection (access.md A5)") {
 
 TEST_CASE("an enrolment key enrols, and does nothing else (access.md A20, A21, A23)") {
   Control control;
-  Directory directory;
-  auto enrolment = Enrolment::open(directory.path, control.clock).value();
+  TestDirectory directory;
+  auto enrolment = Enrolment::open(directory.str(), control.clock).value();
   control.link.keep_access_by({[&](wire::Role role, const wire::EnrolArguments& arguments) {
                                  return enrolment.enrol(role, arguments);
                                },
@@ -199,7 +187,7 @@ TEST_CASE("an enrolment key enrols, and does nothing else (access.md A20, A21, A
   CHECK(enrolment.enrol(wire::Role::kRunner, key('a')).value() == "hostb");
   CHECK(enrolment.enrol(wire::Role::kRunner, key('a')).value() == "hostb");
   CHECK(enrolment.enrol(wire::Role::kRunner, key('b')).value() == "hostb-2");
-  const auto list = wire::read_access_list(directory.path).value();
+  const auto list = wire::read_access_list(directory.str()).value();
   REQUIRE(list.entries.size() == 2);
   CHECK(list.entries[1].name == "hostb-2");
   CHECK(list.entries[1].role == "runner");
@@ -227,14 +215,14 @@ TEST_CASE("an enrolment key enrols, and does nothing else (access.md A20, A21, A
   // Its name isn't anybody else's afterwards.
   CHECK(enrolment.enrol(wire::Role::kRunner, key('f')).value() == "hostb-3");
   // A broker that is started again goes on from the disk.
-  auto again = Enrolment::open(directory.path, control.clock).value();
+  auto again = Enrolment::open(directory.str(), control.clock).value();
   CHECK(again.enrol(wire::Role::kRunner, key('b')).value() == "hostb-2");
 }
 
 TEST_CASE("a host that is said in enrolling is short and printable (access.md A20a)") {
   FakeClock clock;
-  Directory directory;
-  auto enrolment = Enrolment::open(directory.path, clock).value();
+  TestDirectory directory;
+  auto enrolment = Enrolment::open(directory.str(), clock).value();
   wire::EnrolArguments arguments;
   arguments.public_key = std::string(40, 'a');
   arguments.name = "hostb";
@@ -244,7 +232,7 @@ TEST_CASE("a host that is said in enrolling is short and printable (access.md A2
     arguments.host = host;
     CHECK(enrolment.enrol(wire::Role::kObserve, arguments).error().reason == "bad-host");
   }
-  CHECK(wire::read_access_list(directory.path).value().entries.empty());
+  CHECK(wire::read_access_list(directory.str()).value().entries.empty());
   const std::string longest(255, 'h');
   arguments.host = longest;
   REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments).value() == "hostb");
@@ -254,14 +242,14 @@ TEST_CASE("a host that is said in enrolling is short and printable (access.md A2
   arguments.public_key = std::string(40, 'c');
   arguments.host.clear();
   REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments).value() == "hostb-3");
-  const auto list = wire::read_access_list(directory.path).value();
+  const auto list = wire::read_access_list(directory.str()).value();
   CHECK(list.entries[0].host == longest);
   CHECK(list.entries[1].host == "build-7.example.org");
 }
 
 TEST_CASE("one join file leaves the others room in the list (access.md A20a)") {
   FakeClock clock;
-  Directory directory;
+  TestDirectory directory;
   const auto arguments = [](std::size_t number) {
     wire::EnrolArguments made;
     made.public_key = fmt::format("{:040}", number);
@@ -270,20 +258,20 @@ TEST_CASE("one join file leaves the others room in the list (access.md A20a)") {
   };
   constexpr std::size_t kMost = Enrolment::kMostOfRole;
   {
-    auto enrolment = Enrolment::open(directory.path, clock).value();
+    auto enrolment = Enrolment::open(directory.str(), clock).value();
     for (std::size_t i = 0; i < kMost; ++i)
       REQUIRE(enrolment.enrol(wire::Role::kObserve, arguments(i)).has_value());
     CHECK(enrolment.enrol(wire::Role::kObserve, arguments(kMost)).error().reason == "too-many");
     // Whoever is enrolled stays so, and a revocation makes no room: its key may not come again.
     CHECK(enrolment.enrol(wire::Role::kObserve, arguments(1)).value() == "hostb-2");
     REQUIRE(enrolment.revoke("hostb-2").has_value());
-    const auto size = std::filesystem::file_size(directory.path + "/access/list");
+    const auto size = std::filesystem::file_size(directory / "access/list");
     REQUIRE(enrolment.revoke("hostb-2").has_value());
-    CHECK(std::filesystem::file_size(directory.path + "/access/list") == size);
+    CHECK(std::filesystem::file_size(directory / "access/list") == size);
     CHECK(enrolment.enrol(wire::Role::kObserve, arguments(kMost)).error().reason == "too-many");
     CHECK(enrolment.enrol(wire::Role::kControl, arguments(kMost)).has_value());
   }
-  auto again = Enrolment::open(directory.path, clock).value();
+  auto again = Enrolment::open(directory.str(), clock).value();
   CHECK(again.enrol(wire::Role::kObserve, arguments(kMost + 1)).error().reason == "too-many");
   CHECK(again.enrol(wire::Role::kControl, arguments(kMost + 1)).has_value());
   CHECK(again.enrol(wire::Role::kRunner, arguments(kMost + 2)).has_value());

@@ -1,19 +1,15 @@
 // spec/records.md, "Live events", with those who come from elsewhere: real sockets with keys.
 #include "broker/fanout.h"
 
-#include <cstdlib>
 #include <optional>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/file.h"
+#include "tests/support/loopback.h"
+#include "tests/support/test_directory.h"
 #include "wire/events.h"
 #include "wire/listening.h"
 #include "wire/live.h"
@@ -28,26 +24,10 @@ namespace {
 
 const std::string kSecret(32, 's');
 
-UniqueFd loopback_listener() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::listen(fd.get(), 64) == 0);
-  return fd;
-}
-
-std::string endpoint_of(const UniqueFd& fd) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return fmt::format("tcp://127.0.0.1:{}", ntohs(address.sin_port));
-}
-
 // The broker's live sockets, on ipc and TCP; a publisher and a subscriber of its own machine.
 struct Fixture {
-  std::string directory;
+  TestDirectory owned;
+  const std::string directory = owned.str();
   wire::AccessKeys keys;
   wire::AccessList list;
   UniqueFd in_fd = loopback_listener(), out_fd = loopback_listener();
@@ -62,8 +42,6 @@ struct Fixture {
   std::vector<std::string> heard;  // topics, by the subscriber
 
   Fixture() {
-    char name[] = "/tmp/sluice-fanout-XXXXXX";
-    directory = ::mkdtemp(name);
     keys.server = wire::make_curve_keys().value();
     keys.ticket_secret = kSecret;
     REQUIRE(wire::write_access_keys(directory, keys).has_value());
@@ -77,7 +55,6 @@ struct Fixture {
     publisher.reset();
     if (in) reactor.remove_socket(in->socket());
     if (out) reactor.remove_socket(out->socket());
-    (void)remove_tree(directory);
   }
   wire::CurveKeys add(std::string_view role, std::string name) {
     const wire::CurveKeys pair = wire::make_curve_keys().value();

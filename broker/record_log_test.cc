@@ -3,11 +3,10 @@
 #include <csignal>
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
-#include "base/file.h"
+#include "tests/support/test_directory.h"
 #include "wire/events.h"
 
 using namespace sluice;
@@ -17,13 +16,8 @@ using Kind = AppendOutcome::Kind;
 namespace {
 
 struct Scratch {
-  std::string path;
-  Scratch() {
-    char name[] = "/tmp/sluice-records-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Scratch() { (void)remove_tree(path); }
-  std::string log() const { return path + "/records.log"; }
+  TestDirectory directory;
+  std::string log() const { return directory / "records.log"; }
 };
 
 wire::Append append_of(std::uint64_t first, std::size_t count, std::size_t padding = 0) {

@@ -2,10 +2,8 @@
 // the real program in tests/process/records.
 #include "broker/records_link.h"
 
-#include <unistd.h>
-
-#include "base/file.h"
 #include "broker/link_fakes.h"
+#include "tests/support/test_directory.h"
 #include "wire/events.h"
 
 using namespace sluice;
@@ -15,22 +13,17 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Fixture {
-  std::string directory;
+  TestDirectory directory;
   FakeClock clock;
   FakeSocket socket;
   std::optional<RecordLog> log;
   std::optional<RecordsLink> link;
 
-  Fixture() {
-    char name[] = "/tmp/sluice-link-XXXXXX";
-    directory = ::mkdtemp(name);
-    restart();
-  }
-  ~Fixture() { (void)remove_tree(directory); }
+  Fixture() { restart(); }
   void restart() {
     link.reset();
     log.reset();
-    log.emplace(RecordLog::open(directory + "/log").value());
+    log.emplace(RecordLog::open(directory / "log").value());
     link.emplace(*log, SessionIdentity{"s", 1}, socket.send(), RecordLog::OnRecord{}, clock);
   }
   void greet(const std::string& identity, std::string role) {

@@ -2,14 +2,12 @@
 #include "cli/listening.h"
 
 #include <cstdlib>
-#include <filesystem>
-
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "tests/support/test_directory.h"
 
 using namespace sluice;
 using namespace sluice::cli;
@@ -17,12 +15,11 @@ using namespace sluice::cli;
 namespace {
 
 struct Fixture {
-  std::string directory;
+  TestDirectory owned;
+  const std::string directory = owned.str();
   nlohmann::json join;
 
   Fixture() {
-    char name[] = "/tmp/sluice-join-XXXXXX";
-    directory = ::mkdtemp(name);
     REQUIRE(::setenv("XDG_STATE_HOME", (directory + "/state").c_str(), 1) == 0);
     join = {{"sluice-join", 1},
             {"session", "20261122-113755-042-3f9a"},
@@ -33,7 +30,6 @@ struct Fixture {
             {"enrolment-public-key", std::string(40, 'p')},
             {"enrolment-secret-key", std::string(40, 's')}};
   }
-  ~Fixture() { (void)remove_tree(directory); }
   Result<wire::JoinTicket> read() {
     const std::string path = directory + "/observe.json";
     REQUIRE(write_file_atomic(path, join.dump(), 0600).has_value());

@@ -1,7 +1,6 @@
 // Every option of the command line that replaces configuration, from its words to what is loaded:
 // by the real sluice-loader.
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <type_traits>
 
@@ -11,6 +10,7 @@
 #include "cli/load.h"
 #include "cli/options.h"
 #include "model/settings_overrides.h"
+#include "tests/support/test_directory.h"
 #include "wire/snapshot.h"
 
 namespace sluice::cli {
@@ -38,10 +38,6 @@ const std::map<std::string, std::vector<std::string>, std::less<>> kOptions = {
 class ProjectDirectory {
  public:
   ProjectDirectory() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "sluice-overrides-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
     ::setenv("XDG_CACHE_HOME", (path_ + "/cache").c_str(), 1);
     write("user.conf", "cachedir: " + path_ + "/store\n");
     write("project.conf",
@@ -50,10 +46,7 @@ class ProjectDirectory {
           "['http://two/']}\n");
     write("it.bst", "kind: import\nsources: [{kind: tar, url: 'up:it.tar', ref: abc}]\n");
   }
-  ~ProjectDirectory() {
-    ::unsetenv("XDG_CACHE_HOME");
-    std::filesystem::remove_all(path_);
-  }
+  ~ProjectDirectory() { ::unsetenv("XDG_CACHE_HOME"); }
 
   LoadedProject load(const GlobalOptions& global) const {
     wire::LoadArguments arguments = load_arguments(global);
@@ -76,7 +69,8 @@ class ProjectDirectory {
   void write(const std::string& name, const std::string& text) const {
     REQUIRE(write_file_atomic(path_ + "/" + name, text));
   }
-  std::string path_;
+  TestDirectory directory_;
+  const std::string path_ = directory_.str();
 };
 
 std::string first_url(const LoadedProject& loaded) {

@@ -3,12 +3,12 @@
 #include <catch2/catch.hpp>
 
 #include "base/file.h"
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::cli {
 
 TEST_CASE("the line of an error is shown with its mark, and no password") {
-  project::TestDirectory directory;
+  TestDirectory directory;
   directory.write("project.conf", "name: p\n");
   directory.write("a.bst",
                   "kind: biuld\n"

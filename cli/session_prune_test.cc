@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/fd.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::cli {
 namespace {
@@ -21,11 +22,8 @@ namespace fs = std::filesystem;
 class StateHome {
  public:
   StateHome() {
-    std::string name = (fs::temp_directory_path() / "sluice-sessions-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    root_ = name;
     if (const char* before = std::getenv("XDG_STATE_HOME")) before_ = before;
-    ::setenv("XDG_STATE_HOME", name.c_str(), 1);
+    ::setenv("XDG_STATE_HOME", root_.c_str(), 1);
   }
   ~StateHome() {
     if (before_.empty()) {
@@ -33,7 +31,6 @@ class StateHome {
     } else {
       ::setenv("XDG_STATE_HOME", before_.c_str(), 1);
     }
-    fs::remove_all(root_);
   }
 
   fs::path of(int number) const {
@@ -57,7 +54,8 @@ class StateHome {
   }
 
  private:
-  fs::path root_;
+  TestDirectory directory_;
+  const fs::path root_ = directory_.str();
   std::string before_;
 };
 

@@ -28,7 +28,7 @@ std::string file_in(World& world, const model::Digest& root, const std::string& 
 }  // namespace
 
 TEST_CASE("S28: a dead runner's directory is removed, and no other that has such a name") {
-  const TemporaryDirectory place;
+  const TestDirectory place{0755};
   const std::string build = place / "build";
   std::string dead, alive;
   {

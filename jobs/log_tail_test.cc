@@ -73,7 +73,7 @@ struct Shown {
     job.section.runner = "far";
     wire::Writer(job.context).map(0);
     job.ticket = "ticket";
-    job.log_path = fmt::format("{}/{}-{}", folder.path(), id.job, id.attempt);
+    job.log_path = fmt::format("{}/{}-{}", folder.str(), id.job, id.attempt);
     REQUIRE(write_file_atomic(job.log_path, text));
     const std::string path = job.log_path;
     running.emplace(id, std::move(job));
@@ -109,7 +109,7 @@ struct Shown {
     return events[0].error->reason;
   }
 
-  testing::TemporaryDirectory folder;
+  TestDirectory folder{0755};
   FakeClock clock;
   wire::Reactor reactor{clock};
   Runner::Running none;

@@ -25,8 +25,8 @@ TEST_CASE("A job's step is the innermost that has begun and not ended") {
 }
 
 TEST_CASE("The last line of a log is what a person would see there") {
-  const testing::TemporaryDirectory directory;
-  const std::string path = directory.path() + "/log";
+  const TestDirectory directory{0755};
+  const std::string path = directory.str() + "/log";
   const auto line_of = [&](std::string_view text) {
     REQUIRE(write_file_atomic(path, text).has_value());
     return last_line(path);
@@ -49,12 +49,12 @@ TEST_CASE("The last line of a log is what a person would see there") {
   CHECK(wide.size() <= wire::kMostLine);
   CHECK(wide.starts_with("yyy"));
   CHECK(wide.ends_with("[...]"));
-  CHECK(last_line(directory.path()).empty());
+  CHECK(last_line(directory.str()).empty());
 }
 
 TEST_CASE("J111: only news are said, and none while nobody looks") {
-  const testing::TemporaryDirectory directory;
-  const std::string path = directory.path() + "/log";
+  const TestDirectory directory{0755};
+  const std::string path = directory.str() + "/log";
   REQUIRE(write_file_atomic(path, "a\n").has_value());
   ProgressTeller teller;
   const std::vector<ProgressTeller::Job> jobs{{{1, 1}, "Running commands", path}, {{2, 1}, "", ""}};

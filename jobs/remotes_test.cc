@@ -21,7 +21,7 @@ namespace {
 
 // Worlds that are two machines, as it were, with a directory that both see.
 struct Machines {
-  TemporaryDirectory shared;
+  TestDirectory shared{0755};
   World one, two;
   model::Remote remote;
   model::Source tar;
@@ -55,7 +55,7 @@ struct Machines {
 }  // namespace
 
 TEST_CASE("An artifact is pushed by one and pulled by another") {
-  TemporaryDirectory place;
+  TestDirectory place{0755};
   RealServer server(place / "served");
   Machines machines(server.url());
   write_text(machines.shared / "files/hello", "hello");
@@ -91,7 +91,7 @@ TEST_CASE("An artifact is pushed by one and pulled by another") {
 }
 
 TEST_CASE("What isn't cached can't be pushed, and who isn't reached gets nothing") {
-  TemporaryDirectory place;
+  TestDirectory place{0755};
   auto server = std::make_unique<RealServer>(place / "served");
   Machines machines(server->url());
   const Outcome nothing = machines.run(machines.one, model::Action::kPush);
@@ -108,7 +108,7 @@ TEST_CASE("What isn't cached can't be pushed, and who isn't reached gets nothing
 }
 
 TEST_CASE("Sources come from a cache when they are gone from where they were") {
-  TemporaryDirectory place;
+  TestDirectory place{0755};
   RealServer server(place / "served");
   Machines machines(server.url());
   const Outcome fetched = machines.run(machines.one, model::Action::kFetch);
@@ -131,7 +131,7 @@ TEST_CASE("Sources come from a cache when they are gone from where they were") {
 }
 
 TEST_CASE("A source cache that has nothing, or isn't there, is no failure") {
-  TemporaryDirectory place;
+  TestDirectory place{0755};
   RealServer server(place / "served");
   Machines machines(server.url());
   bool warned = false;

@@ -80,7 +80,7 @@ struct Fake final : RunnerOutputs {
 model::Digest digest(char c) { return {std::string(64, c), 1}; }
 
 struct Bench {
-  TemporaryDirectory directory;
+  TestDirectory directory{0755};
   FakeClock clock;
   Fake fake;
   std::unique_ptr<Runner> runner;

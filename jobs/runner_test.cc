@@ -67,7 +67,7 @@ struct Fake final : RunnerOutputs {
 };
 
 struct Bench {
-  TemporaryDirectory directory;
+  TestDirectory directory{0755};
   FakeClock clock;
   Fake fake;
   std::unique_ptr<Runner> runner;
@@ -654,7 +654,7 @@ TEST_CASE("how long a runner was idle counts from the last time that it had some
 }
 
 TEST_CASE("An outbox with a torn tail keeps what is whole") {
-  TemporaryDirectory directory;
+  TestDirectory directory{0755};
   const std::string path = directory / "outbox.log";
   {
     auto outbox = Outbox::open(path).value();

@@ -3,7 +3,6 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -49,15 +48,6 @@ std::string output_of(const std::string& command) {
 }
 
 }  // namespace
-
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = "/tmp/sluice-jobs-XXXXXX";
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-  ::chmod(name.c_str(), 0755);
-  path_ = name;
-}
-
-TemporaryDirectory::~TemporaryDirectory() { [[maybe_unused]] auto removed = remove_tree(path_); }
 
 void write_text(const std::string& path, std::string_view text) {
   need(make_directories(path.substr(0, path.rfind('/'))));
@@ -149,7 +139,7 @@ void World::give_to(unsigned uid) {
   base();
   const std::string user = std::to_string(uid);
   SpawnOptions options;
-  options.argv = {"chown", "-R", user + ":" + user, directory.path()};
+  options.argv = {"chown", "-R", user + ":" + user, directory.str()};
   if (wait_for(need(spawn(options))).code != 0) throw std::runtime_error("chown");
 }
 
@@ -231,7 +221,7 @@ RunningJob::RunningJob(const JobStart& start, unsigned uid) {
   options.argv = {find_program("sluice-job")};
   if (uid != 0) {
     // That user need not be able to enter the build directory.
-    static const TemporaryDirectory programs;
+    static const TestDirectory programs{0755};
     for (const char* name : {"sluice-job", "sluice-unpack"}) {
       const std::string copy = programs / name;
       if (path_exists(copy)) continue;

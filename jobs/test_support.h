@@ -13,24 +13,11 @@
 #include "model/model.h"
 #include "store/artifact.h"
 #include "store/cas.h"
+#include "tests/support/test_directory.h"
 #include "wire/job_messages.h"
 #include "wire/job_protocol.h"
 
 namespace sluice::jobs::testing {
-
-// A directory below /tmp that goes with it, whatever its content.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-  std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
-
- private:
-  std::string path_;
-};
 
 void write_text(const std::string& path, std::string_view text);
 std::string read_text(const std::string& path);
@@ -40,7 +27,7 @@ void make_root(const std::string& directory, const std::vector<std::string>& pro
 
 struct World {
   World();
-  TemporaryDirectory directory;
+  TestDirectory directory{0755};
   model::Settings settings;
   std::unique_ptr<store::Cas> cas;
 

@@ -67,7 +67,7 @@ std::string tar(const std::vector<Member>& members) {
 }
 
 struct Place {
-  TemporaryDirectory directory;
+  TestDirectory directory{0755};
   std::string target = directory / "inner/target";
   std::string archive = directory / "archive.tar";
   Place() {

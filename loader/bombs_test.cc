@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "loader/loader.h"
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -15,11 +15,11 @@
 #include "base/file.h"
 #include "loader/loader.h"
 #include "loader/yaml.h"
-#include "project/test_directory.h"
 #include "store/cas.h"
 #include "store/directory.h"
 #include "store/tree.h"
 #include "tests/support/case_file.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -2,13 +2,13 @@
 
 #include <catch2/catch.hpp>
 
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 
 TEST_CASE(
     "L11: a snapshot is loaded again as it was, from what is kept beside it and nothing else") {
-  const project::TestDirectory directory;
+  const TestDirectory directory;
   wire::LoadArguments asked;
   asked.what.directory = "/somewhere";
   asked.what.targets = {"a.bst", "b.bst"};

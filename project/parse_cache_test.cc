@@ -9,8 +9,8 @@
 #include "project/packed_tree.h"
 #include "project/project_file.h"
 #include "project/read_ahead.h"
-#include "project/test_directory.h"
 #include "project/yaml.h"
+#include "tests/support/test_directory.h"
 #include "yaml/json.h"
 
 namespace sluice::project {

@@ -4,7 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::project {
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "model/remotes.h"
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::project {
 namespace {

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include "base/workflow.h"
-#include "project/test_directory.h"
 #include "renderer/calm_area.h"
 #include "renderer/ci.h"
 #include "renderer/heartbeat.h"
 #include "renderer/renderer.h"
 #include "renderer/test_support.h"
+#include "tests/support/test_directory.h"
 #include "tests/support/vt100.h"
 
 namespace sluice::renderer {
@@ -456,7 +456,7 @@ TEST_CASE("GitHub: an element's log is a group, and nothing of it is a command")
 
 TEST_CASE("GitHub: failures and errors are annotations, warnings too") {
   // What isn't there has no place.
-  const project::TestDirectory made;
+  const TestDirectory made;
   const std::string directory = made.str();
   made.write("x,y.bst", "kind: stack\n");
   auto bad = finished_job("bad.bst", "failure");

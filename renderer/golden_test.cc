@@ -1,9 +1,9 @@
 // Recorded events, rendered and compared: with BuildStream's own logs, and with files that were
 // approved (SLUICE_APPROVE=1 writes them).
-#include <unistd.h>
 
 #include "renderer/renderer.h"
 #include "renderer/test_support.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::renderer {
 
@@ -15,13 +15,7 @@ const std::string kBstLogs = SLUICE_SOURCE_DIR "/tests/golden/bst-log/";
 // A directory that stands for WORK, with the job log that a failure shows.
 class WorkDirectory {
  public:
-  WorkDirectory() {
-    char name[] = "/tmp/sluice-renderer-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~WorkDirectory() { (void)remove_tree(path_); }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return directory_.str(); }
 
   // Below lines of which the excerpt has none.
   void write_log(const std::string& tail, const std::string& at) {
@@ -29,13 +23,13 @@ class WorkDirectory {
     if (!text) return;
     std::string before;
     if (split_lines(*text).size() >= 20) before = "BuildStream 2.8.1\nline of the front\n\n";
-    const std::string path = path_ + at;
+    const std::string path = directory_.str() + at;
     REQUIRE(make_directories(path.substr(0, path.rfind('/'))));
     REQUIRE(write_file_atomic(path, before + *text));
   }
 
  private:
-  std::string path_;
+  TestDirectory directory_;
 };
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {

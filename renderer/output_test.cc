@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "renderer/test_support.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::renderer {
 
@@ -58,9 +59,8 @@ TEST_CASE("a socket is never waited for either") {
 }
 
 TEST_CASE("files are emptied, or not; what is no file is not touched") {
-  char name[] = "/tmp/sluice-output-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::string path = std::string(name) + "/log";
+  const TestDirectory directory;
+  const std::string path = directory / "log";
   REQUIRE(write_file_atomic(path, "before\n"));
   {
     auto sink = FdSink::of_file(path, true);
@@ -75,15 +75,14 @@ TEST_CASE("files are emptied, or not; what is no file is not touched") {
     CHECK(sink->write("new\n") == 4u);
   }
   CHECK(read_file(path) == "new\n");
-  const std::string fifo = std::string(name) + "/fifo";
+  const std::string fifo = directory / "fifo";
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   UniqueFd reader(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   auto sink = FdSink::of_file(fifo, false);
   REQUIRE(sink);
   CHECK(fill(*sink) > 4096);
-  CHECK(FdSink::of_file(std::string(name) + "/no/directory", false).error().reason == "enoent");
-  CHECK(FdSink::of_file(name, false).error().reason == "eisdir");
-  (void)remove_tree(name);
+  CHECK(FdSink::of_file(directory / "no/directory", false).error().reason == "enoent");
+  CHECK(FdSink::of_file(directory.str(), false).error().reason == "eisdir");
 }
 
 TEST_CASE("a burst's memory is given back") {

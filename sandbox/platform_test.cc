@@ -1,33 +1,16 @@
 // What a machine says of itself to a session.
 #include "sandbox/platform.h"
 
-#include <filesystem>
-
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 
-#include "base/file.h"
 #include "model/model.h"
 #include "sandbox/fingerprint.h"
 #include "sandbox/sandbox.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::sandbox {
 
 namespace {
-
-struct Directory {
-  std::filesystem::path path;
-  Directory() {
-    std::string name = "/tmp/sluice-platform-test-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  void add(const std::string& name, const std::string& text) const {
-    REQUIRE(write_file_atomic((path / name).string(), text, 0600));
-  }
-};
 
 constexpr const char* kArm64 = "7f454c460201010000000000000000000200b700";
 constexpr const char* kPower = "7f454c4602020100000000000000000000020015";
@@ -69,22 +52,20 @@ TEST_CASE("Sisters of platforms are known wherever one asks") {
 }
 
 TEST_CASE("Emulators count when they are enabled and can be reached from a sandbox's root") {
-  const Directory formats;
-  CHECK(emulated_platforms((formats.path / "nothing").string()).empty());
-  formats.add("register", "");
-  formats.add("status", "enabled\n");
-  formats.add("some-emulator", format("enabled", "POCF", kPower));
-  formats.add("qemu-aarch64", format("enabled", "OC", kArm64));
-  formats.add("jar", "enabled\ninterpreter /usr/bin/jexec\nflags: F\nextension .jar\n");
-  formats.add("python", format("enabled", "F", "a70d0d0a"));
-  CHECK(emulated_platforms(formats.path.string()) ==
-        std::vector<std::string>{"linux/power-isa-be"});
-  formats.add("qemu-aarch64", format("disabled", "F", kArm64));
-  CHECK(emulated_platforms(formats.path.string()) ==
-        std::vector<std::string>{"linux/power-isa-be"});
-  formats.add("qemu-aarch64", format("enabled", "F", kArm64));
+  const TestDirectory formats;
+  CHECK(emulated_platforms(formats / "nothing").empty());
+  formats.write("register", "");
+  formats.write("status", "enabled\n");
+  formats.write("some-emulator", format("enabled", "POCF", kPower));
+  formats.write("qemu-aarch64", format("enabled", "OC", kArm64));
+  formats.write("jar", "enabled\ninterpreter /usr/bin/jexec\nflags: F\nextension .jar\n");
+  formats.write("python", format("enabled", "F", "a70d0d0a"));
+  CHECK(emulated_platforms(formats.str()) == std::vector<std::string>{"linux/power-isa-be"});
+  formats.write("qemu-aarch64", format("disabled", "F", kArm64));
+  CHECK(emulated_platforms(formats.str()) == std::vector<std::string>{"linux/power-isa-be"});
+  formats.write("qemu-aarch64", format("enabled", "F", kArm64));
   // What runs by itself is not emulated.
-  const auto found = emulated_platforms(formats.path.string());
+  const auto found = emulated_platforms(formats.str());
   const bool native = host_platform() == "linux/aarch64";
   CHECK(found == (native ? std::vector<std::string>{"linux/power-isa-be"}
                          : std::vector<std::string>{"linux/aarch64", "linux/power-isa-be"}));

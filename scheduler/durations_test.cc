@@ -1,14 +1,12 @@
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <thread>
-
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
 #include "base/file.h"
 #include "scheduler/durations_store.h"
+#include "tests/support/test_directory.h"
 
 using namespace sluice;
 using namespace sluice::scheduler;
@@ -16,10 +14,8 @@ using namespace sluice::scheduler;
 namespace {
 
 struct Place {
-  std::string directory = "/tmp/sluice-durations-test-XXXXXX";
-  Place() { REQUIRE(::mkdtemp(directory.data()) != nullptr); }
-  ~Place() { std::filesystem::remove_all(directory); }
-  std::string file() const { return directory + "/sluice/durations.sqlite"; }
+  TestDirectory directory;
+  std::string file() const { return directory / "sluice/durations.sqlite"; }
 };
 
 std::vector<JobDuration> sorted(const std::string& file, const std::vector<std::string>& projects) {
@@ -79,8 +75,8 @@ TEST_CASE("several write at once") {
 
 TEST_CASE("a place that can't be written is an error that names it") {
   Place place;
-  REQUIRE(write_file_atomic(place.directory + "/sluice", "a file"));
+  REQUIRE(write_file_atomic(place.directory / "sluice", "a file"));
   const auto written = write_durations(place.file(), {{"p", "a.bst", model::Action::kBuild, 5}});
   REQUIRE_FALSE(written);
-  CHECK(written.error().str().find(place.directory) != std::string::npos);
+  CHECK(written.error().str().find(place.directory.str()) != std::string::npos);
 }

@@ -12,12 +12,11 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 
 #include "base/clock.h"
 #include "scheduler/core.h"
+#include "tests/support/test_directory.h"
 #include "wire/events.h"
 #include "wire/snapshot.h"
 
@@ -258,22 +257,17 @@ struct World {
   std::unique_ptr<FakeOutputs> out;
   std::unique_ptr<Core> core;
   std::uint64_t epoch = 0;
-  std::filesystem::path directory;
+  TestDirectory owned;
+  const std::filesystem::path directory = owned.str();
   std::map<std::string, std::uint32_t> slots;
   int snapshots = 0;
   bool tampered = false;  // the journal, or a snapshot, isn't what was written
   std::function<void(CoreOptions&)> configure;
 
   explicit World(std::function<void(CoreOptions&)> options = {}) : configure(std::move(options)) {
-    std::string name = "/tmp/sluice-scheduler-test-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory = name;
     start();
   }
-  ~World() {
-    check_model();
-    std::filesystem::remove_all(directory);
-  }
+  ~World() { check_model(); }
 
   static std::string digest(const SessionModel& model) {
     StateDigest digest;

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "store/cas.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::store::test {
 
@@ -27,16 +28,6 @@ std::string reason(const R& result) {
 
 class Place {
  public:
-  Place() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern =
-        std::string(base != nullptr ? base : "/tmp") + "/sluice-store-test.XXXXXX";
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~Place() { static_cast<void>(remove_tree(path_)); }
-  Place(const Place&) = delete;
-
   const std::string& path() const { return path_; }
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
   Cas open(CasOptions options = {}) const { return must(Cas::open(path_ + "/cache", options)); }
@@ -56,7 +47,8 @@ class Place {
   }
 
  private:
-  std::string path_;
+  TestDirectory directory_;
+  const std::string path_ = directory_.str();
 };
 
 inline struct stat status(const std::string& path) {

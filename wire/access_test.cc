@@ -1,17 +1,14 @@
 // spec/access.md: keys, roles, tickets, and sockets that listen on TCP.
 #include "wire/access.h"
 
-#include <cstdlib>
-
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "tests/support/loopback.h"
+#include "tests/support/test_directory.h"
 #include "wire/joined.h"
 #include "wire/listening.h"
 #include "wire/message_limit.h"
@@ -26,26 +23,10 @@ namespace {
 
 constexpr Duration kDeadline = std::chrono::seconds(10);
 
-UniqueFd loopback_listener() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::listen(fd.get(), 16) == 0);
-  return fd;
-}
-
-std::string endpoint_of(const UniqueFd& fd) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-}
-
 // A session's state, and a ROUTER of it that listens on ipc and TCP.
 struct Fixture {
-  std::string directory;
+  TestDirectory owned;
+  const std::string directory = owned.str();
   AccessKeys keys;
   AccessList list;
   UniqueFd tcp = loopback_listener();
@@ -56,8 +37,6 @@ struct Fixture {
   ServiceOptions service;
 
   Fixture() {
-    char name[] = "/tmp/sluice-access-XXXXXX";
-    directory = ::mkdtemp(name);
     keys.server = make_curve_keys().value();
     keys.ticket_secret = std::string(32, 's');
     REQUIRE(write_access_keys(directory, keys).has_value());
@@ -66,10 +45,7 @@ struct Fixture {
     service.paths.state = service.paths.runtime = directory;
     service.listening["tcp/jobs"] = tcp.get();
   }
-  ~Fixture() {
-    listening.reset();
-    (void)remove_tree(directory);
-  }
+  ~Fixture() { listening.reset(); }
   void listen() {
     zap = ZapHandler::create(context, reactor, directory).value();
     listening.emplace(Listening::create(context, SocketKind::kRouter, service, "jobs", 0).value());
@@ -321,8 +297,8 @@ TEST_CASE_METHOD(Fixture, "what is appended to the access list counts at once (a
 }
 
 TEST_CASE("a session that was joined is known by its directory") {
-  char name[] = "/tmp/sluice-joined-XXXXXX";
-  const std::string directory = ::mkdtemp(name);
+  const TestDirectory owned;
+  const std::string& directory = owned.str();
   CHECK_FALSE(SessionPaths::of(directory).has_value());
   Joined joined;
   joined.ticket.session = "20261130-x";
@@ -339,5 +315,4 @@ TEST_CASE("a session that was joined is known by its directory") {
   CHECK(address.endpoint == "tcp://[::1]:7424");
   REQUIRE(address.curve.has_value());
   CHECK(address.curve->keys.secret_key == std::string(40, 's'));
-  (void)remove_tree(directory);
 }

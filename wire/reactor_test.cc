@@ -8,6 +8,8 @@
 #include <catch2/catch.hpp>
 #include <zmq.h>
 
+#include "tests/support/test_directory.h"
+
 using namespace sluice;
 using namespace sluice::wire;
 using namespace std::chrono_literals;
@@ -174,9 +176,8 @@ TEST_CASE("sockets: messages arrive, and stop() ends the loop") {
 }
 
 TEST_CASE("sockets: one that is no longer watched goes on when its watch is closed") {
-  char name[] = "/tmp/sluice-watch-XXXXXX";
-  const std::string directory = ::mkdtemp(name);
-  const std::string endpoint = "ipc://" + directory + "/socket";
+  const TestDirectory directory;
+  const std::string endpoint = "ipc://" + directory.str() + "/socket";
   {
     Context context;
     Reactor reactor;
@@ -203,6 +204,4 @@ TEST_CASE("sockets: one that is no longer watched goes on when its watch is clos
       REQUIRE(heard);
     }
   }
-  ::unlink((directory + "/socket").c_str());
-  CHECK(::rmdir(directory.c_str()) == 0);
 }

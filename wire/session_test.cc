@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "tests/support/skipped.h"
+#include "tests/support/test_directory.h"
 
 using namespace sluice;
 using namespace sluice::wire;
@@ -19,15 +20,13 @@ using namespace sluice::wire;
 namespace {
 
 struct Home {
-  std::string path;
+  TestDirectory directory;
+  const std::string path = directory.str();
   Home() {
-    char name[] = "/tmp/sluice-home-XXXXXX";
-    path = ::mkdtemp(name);
     ::setenv("XDG_RUNTIME_DIR", path.c_str(), 1);
     ::setenv("XDG_STATE_HOME", (path + "/state").c_str(), 1);
   }
   ~Home() {
-    (void)remove_tree(path);
     ::unsetenv("XDG_RUNTIME_DIR");
     ::unsetenv("XDG_STATE_HOME");
   }

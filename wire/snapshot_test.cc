@@ -1,12 +1,12 @@
 #include "wire/snapshot.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "tests/support/test_directory.h"
 #include "tests/support/wire_samples.h"
 
 using namespace sluice;
@@ -33,15 +33,6 @@ model::Snapshot example() {
   snapshot.targets = {2};
   return snapshot;
 }
-
-struct Scratch {
-  std::string path;
-  Scratch() {
-    char name[] = "/tmp/sluice-snapshot-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Scratch() { (void)remove_tree(path); }
-};
 
 }  // namespace
 
@@ -117,8 +108,8 @@ TEST_CASE("indices of a snapshot are checked (L8)") {
 }
 
 TEST_CASE("a snapshot's file is private and names itself in errors (L3)") {
-  Scratch scratch;
-  const std::string path = scratch.path + "/1";
+  const TestDirectory scratch;
+  const std::string path = scratch / "1";
   model::Snapshot snapshot = example();
   REQUIRE(write_snapshot(path, snapshot).has_value());
   struct stat info {};

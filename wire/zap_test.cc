@@ -1,17 +1,17 @@
 #include "wire/zap.h"
 
-#include <unistd.h>
+#include <filesystem>
 
 #include <catch2/catch.hpp>
 
-#include "base/file.h"
+#include "tests/support/test_directory.h"
 
 using namespace sluice;
 using namespace sluice::wire;
 
 TEST_CASE("who is to be refused is refused; start-up proves it (records.md R61)") {
-  char name[] = "/tmp/sluice-zap-XXXXXX";
-  const std::string directory = ::mkdtemp(name);
+  const TestDirectory owned;
+  const std::string& directory = owned.str();
   {
     Context context;
     Reactor reactor;
@@ -33,5 +33,5 @@ TEST_CASE("who is to be refused is refused; start-up proves it (records.md R61)"
       CHECK_FALSE(prove_enforcement(context, reactor, directory + "/absent").has_value());
     }
   }
-  CHECK(::rmdir(directory.c_str()) == 0);  // the proof leaves nothing
+  CHECK(std::filesystem::is_empty(directory));  // the proof leaves nothing
 }

@@ -18,7 +18,7 @@
 #include "base/file_stamp.h"
 #include "loader/yaml.h"
 #include "project/lookups.h"
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 namespace {

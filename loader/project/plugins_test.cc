@@ -11,7 +11,7 @@
 #include "loader/python/python_text.h"
 #include "loader/python/python_version.h"
 #include "loader/yaml.h"
-#include "project/test_directory.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "loader/elements/cache_keys.h"
 #include "loader/loader.h"
-#include "project/test_directory.h"
 #include "store/key_inputs.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::loader {
 namespace {

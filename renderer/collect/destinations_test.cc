@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
-#include "project/test_directory.h"
 #include "renderer/collect/destination.h"
 #include "renderer/collect/sockets.h"
+#include "tests/support/test_directory.h"
 
 namespace sluice::collect {
 namespace {
@@ -44,7 +44,7 @@ TEST_CASE("a record that is too long for a line of Loki's is there without its l
 }
 
 TEST_CASE("a peer that only talks, and never ends the connection, is given up in time") {
-  const project::TestDirectory directory;
+  const TestDirectory directory;
   const std::string path = directory / "socket";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "tests/support/test_directory.h"
 #include "wire/messages.h"
 #include "wire/reactor.h"
 #include "wire/session.h"
@@ -44,7 +45,8 @@ class MiniSession {
  private:
   int wait_exit(Duration limit);
 
-  std::string directory_;
+  TestDirectory owned_;
+  const std::string directory_ = owned_.str();
   wire::SessionPaths paths_;
   std::map<std::string, UniqueFd> listening_;
   Process broker_;
