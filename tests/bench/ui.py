@@ -81,7 +81,12 @@ class Counted:
 
     @staticmethod
     def control(action, pid):
-        subprocess.run(["callgrind_control", action, str(pid)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        """callgrind answers as soon as it has begun its program."""
+        def done():
+            return subprocess.run(["callgrind_control", action, str(pid)], check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL).returncode == 0
+
+        common.wait_for(done, DEADLINE) or sys.exit("bench: callgrind_control %s %d gets no answer" % (action, pid))
 
     def start(self, pid):
         self.control("--zero", pid)
@@ -101,15 +106,18 @@ class Timed:
 
 
 def process_of(session, program):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cmdline" % pid, "rb") as file:
-                arguments = file.read().split(b"\0")
-        except OSError:
-            continue
-        if program in (os.path.basename(argument).decode(errors="replace") for argument in arguments) and session.encode() in arguments:
-            return int(pid)
-    sys.exit("bench: session %s has no %s" % (session, program))
+    def found():
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/cmdline" % pid, "rb") as file:
+                    arguments = file.read().split(b"\0")
+            except OSError:
+                continue
+            if session.encode() in arguments and program in (os.path.basename(argument).decode(errors="replace") for argument in arguments):
+                return int(pid)
+        return None
+
+    return common.wait_for(found, DEADLINE) or sys.exit("bench: session %s has no %s" % (session, program))
 
 
 class Onlookers:
