@@ -36,6 +36,7 @@ void fields(C& c, Context& m) {
 }
 
 std::optional<wire::Event> message_context(std::string_view packed) {
+  if (packed.find("job.message") == packed.npos) return std::nullopt;
   auto context = wire::decode<Context>(packed);
   if (!context || context->type != "job.message") return std::nullopt;
   wire::Event event;
