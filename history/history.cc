@@ -15,40 +15,25 @@ constexpr std::string_view kScheduler = "scheduler";
 // What note_time() and note_run() take of a job.message when nobody wants steps: nine of ten
 // records are such, and decoding all of one takes far longer.
 struct Context {
-  std::string_view type, src;
-  std::uint64_t epoch = 0;
-  std::int64_t time = 0;
-  std::optional<wire::SessionSection> session;
-  std::optional<wire::RunSection> run;
-  std::optional<std::vector<wire::QueueSection>> queues;
-  std::optional<wire::LimitsSection> limits;
+  wire::Event event;
 };
 template <typename C>
 void fields(C& c, Context& m) {
-  c("type", m.type);
-  c.optional("src", m.src);
-  c.optional("epoch", m.epoch);
-  c("time", m.time);
-  c.optional("session", m.session);
-  c.optional("run", m.run);
-  c.optional("queues", m.queues);
-  c.optional("limits", m.limits);
+  c("type", m.event.type);
+  c.optional("src", m.event.src);
+  c.optional("epoch", m.event.epoch);
+  c("time", m.event.time);
+  c.optional("session", m.event.session);
+  c.optional("run", m.event.run);
+  c.optional("queues", m.event.queues);
+  c.optional("limits", m.event.limits);
 }
 
-std::optional<wire::Event> message_context(std::string_view packed) {
+std::optional<Context> message_context(std::string_view packed) {
   if (packed.find("job.message") == packed.npos) return std::nullopt;
   auto context = wire::decode<Context>(packed);
-  if (!context || context->type != "job.message") return std::nullopt;
-  wire::Event event;
-  event.type = context->type;
-  event.src = context->src;
-  event.epoch = context->epoch;
-  event.time = context->time;
-  event.session = std::move(context->session);
-  event.run = std::move(context->run);
-  event.queues = std::move(context->queues);
-  event.limits = std::move(context->limits);
-  return event;
+  if (!context || context->event.type != "job.message") return std::nullopt;
+  return std::move(*context);
 }
 
 bool is_warning(std::string_view level) {
@@ -81,8 +66,8 @@ std::int64_t History::paused_between(std::int64_t from, std::int64_t to) const {
 
 Status Gatherer::add(std::string_view packed) {
   if (!wanted_.steps) {
-    if (const auto event = message_context(packed)) {
-      add(*event);
+    if (const auto context = message_context(packed)) {
+      add(context->event);
       return {};
     }
   }

@@ -16,7 +16,7 @@ Result<Arguments> Arguments::read(const std::vector<std::string>& given,
   };
   bool words_only = false;
   for (std::size_t i = 0; i < given.size(); ++i) {
-    const std::string& one = given[i];
+    const std::string one = given[i] == "-h" ? "--help" : given[i];
     if (words_only || !one.starts_with("--")) {
       out.words_.push_back(one);
       continue;

@@ -1,5 +1,6 @@
 // The command lines of the small programs that listen to sessions: words, flags, and options with a
-// value (--name VALUE or --name=VALUE; the last one counts, or all where several are meant).
+// value (--name VALUE or --name=VALUE; the last one counts, or all where several are meant). -h is
+// --help.
 #pragma once
 
 #include <cstdint>

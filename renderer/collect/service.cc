@@ -156,7 +156,7 @@ class Service {
     Session& session = sessions_[id];
     const std::uint64_t cursor = ++session.at;
     const auto event = wire::decode_event(packed);
-    if (!event) left_out(id, cursor, event.error());
+    if (!event && cursor >= session.first) left_out(id, cursor, event.error());
     std::optional<Message> message;
     const bool wanted = event && this->wanted(event->type);
     if (event && (kind_.needs_past || wanted)) message = destination_->encode({packed, *event});

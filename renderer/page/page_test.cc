@@ -167,7 +167,9 @@ TEST_CASE("The page's scripts never make HTML of texts") {
 
 TEST_CASE("What sluice-report is told") {
   CHECK(parse_report_options({"--session", "a", "--output", "x"})->output == "x");
+  CHECK(parse_report_options({"-h"})->help);
   CHECK_FALSE(parse_report_options({}));
+  CHECK_FALSE(parse_report_options({"--session", "a", "b"}));
   CHECK_FALSE(parse_report_options({"--session"}));
   CHECK_FALSE(parse_report_options({"--session", "a", "--other"}));
 }

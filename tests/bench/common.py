@@ -109,16 +109,19 @@ class Workplace:
 
 
 def pid_of(program, session):
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    """Of a session's process, which another program may run (callgrind). It may be just starting."""
+    def found():
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open("/proc/%s/cmdline" % entry, "rb") as file:
+                with open("/proc/%s/cmdline" % pid, "rb") as file:
                     words = file.read().split(b"\0")
             except OSError:
                 continue
-            if os.path.basename(words[0]) == program.encode() and session.encode() in words:
-                return int(entry)
-    sys.exit("bench: no %s of session %s" % (program, session))
+            if session.encode() in words and program.encode() in map(os.path.basename, words):
+                return int(pid)
+        return None
+
+    return wait_for(found, 60) or sys.exit("bench: no %s of session %s" % (program, session))
 
 
 class Session:

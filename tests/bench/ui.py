@@ -105,21 +105,6 @@ class Timed:
     read = staticmethod(processor_time)
 
 
-def process_of(session, program):
-    def found():
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open("/proc/%s/cmdline" % pid, "rb") as file:
-                    arguments = file.read().split(b"\0")
-            except OSError:
-                continue
-            if session.encode() in arguments and program in (os.path.basename(argument).decode(errors="replace") for argument in arguments):
-                return int(pid)
-        return None
-
-    return common.wait_for(found, DEADLINE) or sys.exit("bench: session %s has no %s" % (session, program))
-
-
 class Onlookers:
     """The renderers and collectors of one variant, attached when this is made."""
 
@@ -242,7 +227,7 @@ def one_build(work, project, variant, number, meter):
     environment = dict(work.home("home-%d" % number), TERM="xterm")
     session = work.run(environment, project, "session", "start")[1].strip()
     log = RecordLog(os.path.join(environment["XDG_STATE_HOME"], "sluice", "sessions", session, "records.log"))
-    scheduler = process_of(session, SCHEDULER)
+    scheduler = common.pid_of(SCHEDULER, session)
     onlookers = Onlookers(VARIANTS[variant], session, environment, os.path.dirname(work.command[0]))
     try:
         before = meter.start(scheduler)

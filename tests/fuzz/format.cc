@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "loader/loader.h"
+#include "tests/support/test_directory.h"
 
 using namespace sluice;
 
@@ -28,23 +29,16 @@ void check(bool holds) {
 class Place {
  public:
   Place() {
-    std::string name = (fs::temp_directory_path() / "sluice-fuzz-XXXXXX").string();
-    check(::mkdtemp(name.data()) != nullptr);
-    path_ = fs::canonical(name);
-    std::ofstream(path_ / "user.conf") << "";
+    directory_.write("user.conf", "");
     // No caches: an input is an input.
     ::setenv("XDG_CACHE_HOME", "/proc/none", 1);
   }
-  ~Place() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
 
-  fs::path project() const { return path_ / "project"; }
-  std::string configuration() const { return path_ / "user.conf"; }
+  fs::path project() const { return directory_ / "project"; }
+  std::string configuration() const { return directory_ / "user.conf"; }
 
  private:
-  fs::path path_;
+  TestDirectory directory_;
 };
 
 bool harmless(std::string_view name) {

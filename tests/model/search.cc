@@ -1,7 +1,5 @@
 #include "tests/model/search.h"
 
-#include <cstdlib>
-#include <filesystem>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -9,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tests/model/snapshot_heap.h"
+#include "tests/support/test_directory.h"
 #include "wire/snapshot.h"
 
 namespace sluice::search {
@@ -191,9 +190,8 @@ class Searcher {
 }  // namespace
 
 Found search(const Setup& setup, std::size_t most_states, std::size_t depth) {
-  std::string directory = "/tmp/sluice-model-XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) return {.violation = "no directory for the snapshot"};
-  const std::string file = directory + "/snapshot";
+  const TestDirectory directory;
+  const std::string file = directory / "snapshot";
   model::Snapshot snapshot = scheduler::make_snapshot(setup.elements, setup.targets);
   snapshot.settings.builders = setup.builders;
   Found found;
@@ -202,7 +200,6 @@ Found search(const Setup& setup, std::size_t most_states, std::size_t depth) {
   } else {
     found.violation = written.error().str();
   }
-  std::filesystem::remove_all(directory);
   return found;
 }
 
